@@ -1,0 +1,1 @@
+"""Knutpunkt: an OCPI roaming hub. Start reading at `hub.app` (what comes in) and `hub.worker` (what goes out)."""
