@@ -1,0 +1,202 @@
+"""The one door out. Every request that leaves the hub passes this file.
+
+One aiohttp session per scheme sits under everything; its resolver judges the resolved address and pins it, so that no
+URL a partner gives leads to an address the operator did not allow. Deadlines are total, answers are capped, redirects
+and environment proxies are off. Lanes and forwarding call `send`; ordinary calls (handshake, pulls, callbacks) use
+`http`, an httpx client over the same sessions.
+"""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from httpx_aiohttp import AiohttpTransport
+from yarl import URL
+
+from hub.ocpi.addresses import is_allowed
+from hub.settings import Network
+
+ANSWER_CAP = 8 * 2**20
+CONNECT_TIMEOUT = 4.0
+
+
+class NetworkError(Exception):
+    """Base of what can go wrong on the way to a peer; the message says what and is fit for an operator."""
+
+
+class Unreachable(NetworkError):
+    """Nothing of the request reached the peer: connection refused, unknown name, TLS failure."""
+
+
+class NoAnswer(NetworkError):
+    """The request went out and no whole answer came back in time: what the peer did is not known."""
+
+
+class Refused(NetworkError):
+    """The address is not one that this hub may talk to (HUB_OUTBOUND_ALLOW)."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A peer's answer; header names compare without regard to case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _JudgingResolver(AbstractResolver):
+    """Resolves names and drops addresses that are not allowed; aiohttp connects to just what is returned here."""
+
+    def __init__(self, allow: Sequence[Network], encrypted: bool) -> None:
+        self._allow, self._encrypted = allow, encrypted
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        allowed = [entry for entry in found if is_allowed(entry["host"], self._allow, self._encrypted)]
+        if not allowed:
+            raise Refused(f"{host} resolves to no address this hub may talk to")
+        return allowed
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class Outbound:
+    """The outbound client of a process. Use as an async context manager, inside the loop that uses it."""
+
+    def __init__(self, allow: Sequence[Network] = (), connections_per_host: int = 64) -> None:
+        self._allow = tuple(allow)
+        self._per_host = connections_per_host
+
+    async def __aenter__(self) -> "Outbound":
+        self._sessions = {"https": self._session(True), "http": self._session(False)}
+        self.http = httpx.AsyncClient(
+            mounts={f"{scheme}://": AiohttpTransport(client=session) for scheme, session in self._sessions.items()},
+            timeout=httpx.Timeout(10, connect=CONNECT_TIMEOUT),
+            follow_redirects=False,
+            trust_env=False,
+            event_hooks={"request": [self._check_request]},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+        for session in self._sessions.values():
+            await session.close()
+
+    def check(self, url: str) -> URL:
+        """The URL, if the hub may call it; Refused says why not. Names are judged once they are resolved."""
+        try:
+            parsed = URL(url)
+            host, _ = parsed.host, parsed.port
+        except ValueError:
+            raise Refused("not a URL") from None
+        if parsed.scheme not in ("http", "https") or not host or parsed.user or parsed.password or "\\" in url:
+            raise Refused("not a plain http or https URL")
+        encrypted = parsed.scheme == "https"
+        if not encrypted and not self._allow:
+            raise Refused("plain http is only for networks in HUB_OUTBOUND_ALLOW")
+        try:
+            ip_address(host)
+        except ValueError:
+            return parsed
+        if not is_allowed(host, self._allow, encrypted):
+            raise Refused(f"{host} is not an address this hub may talk to (HUB_OUTBOUND_ALLOW)")
+        return parsed
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout: float = 10.0,
+    ) -> Answer:
+        """One request, one answer, within `timeout` seconds; raises Unreachable, NoAnswer or Refused."""
+        target = self.check(url)
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
+        try:
+            async with self._sessions[target.scheme].request(
+                method, target, headers=headers, data=body, timeout=limits, allow_redirects=False
+            ) as answer:
+                return Answer(answer.status, answer.headers, await _read(answer))
+        except aiohttp.ConnectionTimeoutError:
+            raise Unreachable(f"{target.host} did not take the connection within {limits.sock_connect:g} s") from None
+        except TimeoutError:
+            raise NoAnswer(f"{target.host} did not answer within {timeout:g} s") from None
+        except aiohttp.ClientConnectorError as error:
+            raise Unreachable(f"{target.host} is not reachable: {error.strerror or type(error).__name__}") from None
+        except aiohttp.InvalidURL:
+            raise Refused("not a URL") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise NoAnswer(f"{target.host} broke off: {type(error).__name__}") from None
+
+    async def call(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 10.0
+    ) -> Answer:
+        """An ordinary request through httpx: same guard, cap, deadline and exceptions as `send`.
+
+        A peer that breaks off may be told as Unreachable here: use `send` where the difference matters.
+        """
+        host = self.check(url).host
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self.http.stream(method, url, headers=dict(headers), content=body) as answer,
+            ):
+                parts, size = [], 0
+                async for chunk in answer.aiter_bytes():
+                    parts.append(chunk)
+                    size += len(chunk)
+                    _within_cap(size)
+                return Answer(answer.status_code, answer.headers, b"".join(parts))
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL):
+            raise Refused("not a URL") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise Unreachable(f"{host} is not reachable") from None
+        except (TimeoutError, httpx.TimeoutException):
+            raise NoAnswer(f"{host} did not answer within {timeout:g} s") from None
+        except (httpx.HTTPError, OSError) as error:
+            raise NoAnswer(f"{host} broke off: {type(error).__name__}") from None
+
+    def _session(self, encrypted: bool) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=_JudgingResolver(self._allow, encrypted),
+            limit=0,
+            limit_per_host=self._per_host,
+            ttl_dns_cache=60,
+            keepalive_timeout=30,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Knutpunkt"},
+        )
+
+    async def _check_request(self, request: httpx.Request) -> None:
+        self.check(str(request.url))
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, decoded size capped while it streams in."""
+    parts, size = [], 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        _within_cap(size)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _within_cap(size: int) -> None:
+    if size > ANSWER_CAP:
+        raise NoAnswer(f"the answer is larger than {ANSWER_CAP // 2**20} MiB")

@@ -1,0 +1,109 @@
+"""JSON in and out, without ever meeting a binary float.
+
+Money and energy must come out as they went in: 2.00 stays 2.00. A number with a fraction or an exponent
+becomes a Decimal, which keeps its digits, and is written back from them. What PostgreSQL or a careless
+partner cannot take is refused here, once, so that no later layer needs to think of it: NUL characters, lone
+surrogates, numbers of absurd size, nesting that has no place in OCPI. A message tells the place in bytes
+and nothing of the content.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from hub.ocpi.errors import InvalidJson
+
+DEPTH = 32
+"""Levels of objects and lists. The deepest OCPI object, a CDR with its tariffs, needs seven."""
+
+MAGNITUDE = 30
+"""Powers of ten, up and down, that a number may reach."""
+
+DIGITS = 64
+"""Characters of a number that the hub is willing to carry."""
+
+_TOO_DEEP = f"The body is nested more than {DEPTH} levels deep."
+_BAD_NUMBER = "The body holds a number that is too large, too small or too long."
+_LARGEST_INT = 10 ** (MAGNITUDE + 1)
+_LONG_NUMBER = b"0" * (MAGNITUDE + 2)
+_DIGIT_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_CONTAINERS = frozenset({dict, list})
+_PLACE = re.compile(r"\(byte (\d+)\)$")
+
+
+def loads(data: bytes) -> Any:
+    """Read one JSON value. Whole numbers become int, all others Decimal. Raises InvalidJson."""
+    try:
+        value = _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJson(_complaint(data, error)) from None
+    _refuse_deep(value)
+    if b"\\u0000" in data or _LONG_NUMBER in data.translate(_DIGIT_TO_ZERO):  # rare, so the look is thorough
+        _refuse_odd(value)
+    return value
+
+
+def dumps(value: object) -> bytes:
+    """Write a JSON value; a Decimal is written with the digits it has."""
+    return _encoder.encode(value)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that does not even fit a machine word
+        raise InvalidJson(_BAD_NUMBER) from None
+    if len(text) > DIGITS or abs(number.adjusted()) > MAGNITUDE:
+        raise InvalidJson(_BAD_NUMBER)
+    return number
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def _refuse_deep(value: object) -> None:
+    """Walk the value level by level, containers only."""
+    level: list[Any] = [[value]]
+    for _ in range(DEPTH + 1):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in _CONTAINERS
+        ]
+        if not level:
+            return
+    raise InvalidJson(_TOO_DEEP)
+
+
+def _refuse_odd(value: object) -> None:
+    """Look at every value and key. Recursion ends, since the depth is known to be small."""
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidJson("The body holds a NUL character.")
+    if isinstance(value, int) and abs(value) >= _LARGEST_INT:
+        raise InvalidJson(_BAD_NUMBER)
+    if isinstance(value, dict):
+        _refuse_odd(list(value))
+        _refuse_odd(list(value.values()))
+    if isinstance(value, list):
+        for child in value:
+            _refuse_odd(child)
+
+
+def _complaint(data: bytes, error: Exception) -> str:
+    """A sentence that names the place of the fault."""
+    if isinstance(error, RecursionError):
+        return _TOO_DEEP
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "The body starts with a byte order mark; send UTF-8 without one."
+    try:
+        data.decode()
+    except UnicodeDecodeError as fault:
+        return f"The body is not UTF-8 (byte {fault.start})."
+    place = _PLACE.search(str(error))
+    if place:
+        return f"The body is not valid JSON (byte {place[1]})."
+    return f"The body is not valid JSON: it ends too early or holds half a character ({len(data)} bytes)."

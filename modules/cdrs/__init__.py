@@ -1,0 +1,1 @@
+"""CDRs: charge detail records, the final word on a session."""

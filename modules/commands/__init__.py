@@ -1,0 +1,1 @@
+"""Commands: what an eMSP asks of a Charge Point."""

@@ -1,0 +1,1 @@
+"""Credentials: how two platforms get to know each other."""

@@ -1,0 +1,1 @@
+"""Sessions: charging that is going on."""

@@ -1,0 +1,1 @@
+"""Versions: which OCPI versions the hub speaks, and where."""
