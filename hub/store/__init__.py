@@ -1,0 +1,1 @@
+"""What the hub remembers: PostgreSQL tables beside their queries."""

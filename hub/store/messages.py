@@ -1,0 +1,96 @@
+"""What passed through: one row per hop for `knutpunkt trace`, and the opaque URLs that stand for partners' own.
+
+Hops are written in batches beside the hot path (`hub.exchange.journal`); a crash may lose the last second of them.
+Bodies are not kept.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text
+from sqlmodel import Field, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+class Hop(SQLModel, table=True):
+    """One hop of a message: who asked whom for what, what the hub decided and what was answered."""
+
+    __tablename__ = "hop"
+    __table_args__ = (Index("hop_correlation", "correlation_id"), Index("hop_at", "at"))
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
+    )
+    correlation_id: str
+    request_id: str
+    sender: str
+    receiver: str
+    method: str
+    what: str
+    decision: str
+    http_status: int | None = None
+    status_code: int | None = None
+    ms: int | None = None
+    detail: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class Callback(SQLModel, table=True):
+    """An opaque hub URL: the partner's `url` behind it, who may use it (`caller`) and to whom it leads (`target`)."""
+
+    __tablename__ = "callback"
+    __table_args__ = (Index("callback_expiry", "expires_at"),)
+    id: str = Field(primary_key=True)
+    kind: str
+    url: str = Field(sa_column=Column(Text, nullable=False))
+    caller: str
+    target: str
+    correlation_id: str
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+_CALLBACK = text(
+    "INSERT INTO callback (id, kind, url, caller, target, correlation_id, expires_at)"
+    " VALUES (:id, :kind, :url, :caller, :target, :correlation_id, now() + CAST(:lifetime AS interval))"
+)
+_FIND = text(
+    "SELECT id, kind, url, caller, target, correlation_id, expires_at FROM callback"
+    " WHERE id = :id AND kind = :kind AND expires_at > now()"
+)
+_EXPIRE = text("DELETE FROM callback WHERE expires_at <= now()")
+_FORGET = text("DELETE FROM callback WHERE id = :id")
+_HOPS = text(
+    "SELECT at, correlation_id, request_id, sender, receiver, method, what, decision, http_status, status_code, ms,"
+    " detail FROM hop WHERE correlation_id = :correlation_id ORDER BY at, id LIMIT 1000"
+)
+
+
+async def open_callback(
+    session: AsyncSession, *, kind: str, url: str, caller: str, target: str, correlation_id: str, lifetime: timedelta
+) -> str:
+    """Make an opaque id (192 bits) that stands for `url`: `caller` may use it, and it leads to `target`."""
+    callback_id = secrets.token_urlsafe(24)
+    names = {"id": callback_id, "kind": kind, "url": url, "caller": caller, "target": target}
+    await session.execute(_CALLBACK, {**names, "correlation_id": correlation_id, "lifetime": lifetime})
+    return callback_id
+
+
+async def find_callback(session: AsyncSession, callback_id: str, kind: str) -> Callback | None:
+    """The callback behind an opaque id, unless it has expired."""
+    row = (await session.execute(_FIND, {"id": callback_id, "kind": kind})).mappings().one_or_none()
+    return Callback(**row) if row else None
+
+
+async def forget_callback(session: AsyncSession, callback_id: str) -> None:
+    """End a callback before its time."""
+    await session.execute(_FORGET, {"id": callback_id})
+
+
+async def expire_callbacks(session: AsyncSession) -> None:
+    """Delete what has expired."""
+    await session.execute(_EXPIRE)
+
+
+async def trace(session: AsyncSession, correlation_id: str) -> list[dict[str, object]]:
+    """Every hop of a correlation id, in order."""
+    rows = await session.execute(_HOPS, {"correlation_id": correlation_id})
+    return [dict(row) for row in rows.mappings()]

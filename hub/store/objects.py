@@ -1,0 +1,156 @@
+"""Kept objects: Locations, Tariffs, Tokens and Sessions as their owners sent them.
+
+A row is one object as meant for one *audience*: everybody ("*", a broadcast) or one party (a direct push), because
+CPOs send the same Location to fifty eMSPs one by one and with different content. `body` is the JSON text as it
+came in, so that numbers and dates keep their form (TF-127). `id` grows in the order of first arrival and is never
+moved by an update: it is the fixed order of GET ALL.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel, col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+EVERYBODY = "*"
+
+
+class KeptObject(SQLModel, table=True):
+    """One object for one audience. `times` holds each level's own last_updated, keyed by its path ("", "EVSE/1")."""
+
+    __tablename__ = "object"
+    __table_args__ = (
+        UniqueConstraint("owner", "module", "key", "audience", name="object_identity"),
+        Index("object_page", "module", "id"),
+        Index("object_changed", "module", "last_updated"),
+        Index("object_key", "module", "key"),
+    )
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    owner: str
+    module: str
+    key: str
+    audience: str
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    times: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    last_updated: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    deleted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    stored_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
+    )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row as the rest of the hub sees it."""
+
+    id: int
+    owner: str
+    key: str
+    audience: str
+    body: str
+    times: dict[str, str]
+    last_updated: datetime
+    deleted: bool
+    stored_at: datetime
+
+
+_COLUMNS = (
+    col(KeptObject.id),
+    col(KeptObject.owner),
+    col(KeptObject.key),
+    col(KeptObject.audience),
+    col(KeptObject.body),
+    col(KeptObject.times),
+    col(KeptObject.last_updated),
+    col(KeptObject.deleted),
+    col(KeptObject.stored_at),
+)
+_OBJECT = and_(
+    col(KeptObject.owner) == bindparam("owner"),
+    col(KeptObject.module) == bindparam("module"),
+    col(KeptObject.key) == bindparam("key"),
+)
+_ONE = select(*_COLUMNS).where(_OBJECT, col(KeptObject.audience) == bindparam("audience")).with_for_update()
+_VIEW = select(*_COLUMNS).where(_OBJECT, col(KeptObject.audience).in_(bindparam("audiences", expanding=True)))
+_HOLDERS = (
+    select(*_COLUMNS)
+    .where(
+        col(KeptObject.module) == bindparam("module"),
+        col(KeptObject.key) == bindparam("key"),
+        col(KeptObject.deleted).is_(False),
+    )
+    .order_by(col(KeptObject.stored_at).desc())
+    .limit(20)
+)
+_WRITE = text(
+    "INSERT INTO object (owner, module, key, audience, body, times, last_updated, deleted)"
+    " VALUES (:owner, :module, :key, :audience, :body, CAST(:times AS jsonb), :last_updated, :deleted)"
+    " ON CONFLICT ON CONSTRAINT object_identity DO UPDATE SET body = excluded.body, times = excluded.times,"
+    " last_updated = excluded.last_updated, deleted = excluded.deleted, stored_at = now()"
+)
+_IS_BROADCAST = text("SELECT 1 FROM object WHERE owner = :owner AND module = :module AND key = :key AND audience = '*'")
+_BURY = text(
+    "UPDATE object SET deleted = true, stored_at = now() WHERE owner = :owner AND module = :module AND key = :key"
+    " AND (CAST(:audience AS text) IS NULL OR audience = :audience) AND NOT deleted RETURNING audience"
+)
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
+async def lock(session: AsyncSession, owner: str, module: str, key: str) -> None:
+    """Serialise the writers of one object until the end of the transaction, also while it has no row yet."""
+    await session.execute(_LOCK, {"name": f"{owner}/{module}/{key}"})
+
+
+async def find(session: AsyncSession, owner: str, module: str, key: str, audience: str) -> Kept | None:
+    """The row of one audience, locked for update."""
+    names = {"owner": owner, "module": module, "key": key, "audience": audience}
+    row = (await session.execute(_ONE, names)).one_or_none()
+    return Kept(*row) if row else None
+
+
+async def rows_for(
+    session: AsyncSession, owner: str, module: str, key: str, receiver: str
+) -> tuple[Kept | None, Kept | None]:
+    """The two rows a receiver's view is made of: its own and everybody's."""
+    names = {"owner": owner, "module": module, "key": key, "audiences": [EVERYBODY, receiver]}
+    rows = {row.audience: Kept(*row) for row in await session.execute(_VIEW, names)}
+    return rows.get(receiver), rows.get(EVERYBODY)
+
+
+async def write(
+    session: AsyncSession, owner: str, module: str, key: str, audience: str, values: dict[str, Any]
+) -> None:
+    """Insert or replace a row; `values` are body, times (JSON text), last_updated and deleted."""
+    await session.execute(_WRITE, {"owner": owner, "module": module, "key": key, "audience": audience, **values})
+
+
+async def bury(session: AsyncSession, owner: str, module: str, key: str, audience: str | None) -> list[str]:
+    """Turn rows of an object into tombstones; the audiences whose row was alive."""
+    names = {"owner": owner, "module": module, "key": key, "audience": audience}
+    return list((await session.execute(_BURY, names)).scalars())
+
+
+async def is_broadcast(session: AsyncSession, owner: str, module: str, key: str) -> bool:
+    """Whether everybody has a row of this object."""
+    names = {"owner": owner, "module": module, "key": key}
+    return (await session.execute(_IS_BROADCAST, names)).first() is not None
+
+
+async def by_key(session: AsyncSession, module: str, key: str) -> list[Kept]:
+    """The live rows of a key whoever owns them, newest first: who owns a token, which location a session is at."""
+    return [Kept(*row) for row in await session.execute(_HOLDERS, {"module": module, "key": key})]
