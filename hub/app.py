@@ -1,0 +1,145 @@
+"""The API process: the OCPI application behind its gate, the operator API, and the health endpoints.
+
+Run by `knutpunkt api` as `uvicorn --factory hub.app:create`.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+from starlette.exceptions import HTTPException
+
+from hub import telemetry
+from hub.admin import api as operator_api
+from hub.bridge import control
+from hub.exchange import forward
+from hub.exchange.context import Hub
+from hub.exchange.gate import Gate
+from hub.ocpi import envelope
+from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, NotFound, OcpiError
+from hub.settings import Settings
+from modules.calls import respond
+from modules.catalog import CATALOG
+from modules.cdrs import routes as cdrs
+from modules.commands import routes as commands
+from modules.credentials import routes as credentials
+from modules.locations import routes as locations
+from modules.sessions import routes as sessions
+from modules.tariffs import routes as tariffs
+from modules.tokens import routes as tokens
+from modules.versions import routes as versions
+
+OCPI_ROUTERS = (
+    versions.router,
+    credentials.router,
+    locations.sender,
+    locations.receiver,
+    sessions.sender,
+    sessions.receiver,
+    cdrs.sender,
+    cdrs.receiver,
+    tariffs.sender,
+    tariffs.receiver,
+    tokens.sender,
+    tokens.receiver,
+    commands.receiver,
+    commands.results,
+)
+
+
+def create() -> FastAPI:
+    """The application with the settings of the environment: uvicorn's factory."""
+    settings = Settings.load()
+    telemetry.setup(settings.log_level, settings.log_format, "api")
+    return create_app(settings)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole API process around one Hub."""
+    ocpi = create_ocpi()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Hub.open(settings, CATALOG) as hub:
+            hub.hosted_commands = control.submit
+            app.state.hub = ocpi.state.hub = hub
+            yield
+
+    app = FastAPI(title="Knutpunkt operator API", lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url=None)
+    app.include_router(operator_api.router)
+    app.add_exception_handler(OcpiError, operator_api.refuse)
+    app.add_api_route("/livez", livez, include_in_schema=False)
+    app.add_api_route("/readyz", readyz, include_in_schema=False)
+    app.add_api_route("/health", readyz, include_in_schema=False)
+    app.mount("/ocpi", ocpi)
+    return app
+
+
+def create_ocpi() -> FastAPI:
+    """The OCPI application: routes, the gate before them, and envelopes for every refusal."""
+    app = FastAPI(title="Knutpunkt OCPI 2.2.1", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    for router in OCPI_ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(OcpiError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    app.add_middleware(Gate)
+    return app
+
+
+async def livez() -> dict[str, str]:
+    """The process runs and its loop turns."""
+    return {"status": "alive"}
+
+
+async def readyz(request: Request) -> Response:
+    """The database answers; Redis is not asked, the hub works without it."""
+    hub: Hub = request.app.state.hub
+    try:
+        async with hub.db.unit_of_work() as session:
+            await session.execute(text("SELECT 1"))
+    except Exception as error:
+        return Response(
+            f'{{"status":"not ready","database":"{type(error).__name__}"}}', 503, media_type="application/json"
+        )
+    return JSONResponse({"status": "ready"})
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """An OCPI refusal: FROM is the hub, TO the caller as far as it is known."""
+    assert isinstance(error, OcpiError)
+    call = getattr(request.state, "call", None)
+    if call is not None:
+        hub: Hub = request.app.state.hub
+        hub.journal.note(
+            correlation_id=call.correlation_id,
+            request_id=call.request_id,
+            sender=str(call.sender),
+            receiver=str(call.to or hub.code),
+            method=call.method,
+            what=call.what,
+            decision="refuse",
+            http_status=error.http_status,
+            status_code=error.status_code,
+            detail=str(error),
+        )
+        return respond(forward.refused(call, hub.code, error))
+    return Response(envelope.refusal(error), error.http_status, media_type="application/json")
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    """No such route, or not with this method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return await _refuse(request, MethodNotAllowed(f"{request.method} is not offered here"))
+    return await _refuse(request, NotFound("there is nothing at this URL: take URLs from the version details"))
+
+
+async def _refuse_parameters(request: Request, error: Exception) -> Response:
+    """A parameter of the wrong shape: named, never repeated."""
+    assert isinstance(error, RequestValidationError)
+    named = ", ".join(sorted({str(part["loc"][-1]) for part in error.errors()}))
+    return await _refuse(request, InvalidParameters(f"{named}: missing or malformed"))

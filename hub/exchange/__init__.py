@@ -1,0 +1,1 @@
+"""What a hub does with a call: gate, auth, routing, then push, pull or ask."""

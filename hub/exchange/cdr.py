@@ -1,0 +1,200 @@
+"""CDRs on their way from owner to eMSP: each goes to one receiver, once, unaltered, and into the ledger.
+
+An intent is recorded before the CDR goes out. The ledger entry is written on the receiver's 1xxx, or when the hub
+takes *custody*: the receiver is away, so the hub answers 1000 itself and owes the CDR to it. A repeated POST with the
+same content is answered like the first one; another content under the same id is refused (CDR-023, CDR-024). A CDR
+whose every attempt was clearly refused may come again corrected.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+
+from hub.delivery import owed
+from hub.exchange import forward, routing
+from hub.exchange.call import Call, Reply, answer, answer_bytes
+from hub.exchange.context import Hub
+from hub.exchange.routing import Direct
+from hub.ocpi import headers, json
+from hub.ocpi.errors import ConnectionProblem, InvalidParameters, NotFound, RequestTimeout, UnknownReceiver
+from hub.ocpi.module import Module
+from hub.ocpi.types import PartyId, check, parse_datetime
+from hub.store import ledger
+from hub.store.directory import PartyView
+
+log = structlog.get_logger(__name__)
+
+# How long a pending attempt may stand before it counts as given up by a crash: the forward deadline and a margin.
+PATIENCE = timedelta(seconds=15)
+_POLL = 0.05
+
+
+async def post(hub: Hub, call: Call) -> Reply:
+    """POST a CDR: 201 with a Location of the hub; 2001 when it contradicts one that is known."""
+    module = hub.catalog["cdrs"]
+    body = call.json_object()
+    check(module.model, body)
+    owner = PartyId.of(body["country_code"], body["party_id"])
+    if owner != call.sender:
+        raise InvalidParameters("country_code, party_id: not those of the calling party")
+    target = _receiver(hub, call, module, body)
+    key, digest = module.key_of(body), hashlib.sha256(canonical(body)).digest()
+    known = await _claim(hub, call, key, digest, str(target.code))
+    if known is not None:
+        answering = target.code if known.state == "delivered" else hub.code
+        return answer(call, answering, Location=_location(hub, known.public_id))
+    if call.platform.hosted:
+        return await _take_custody(hub, call, target, body, key, digest)
+    try:
+        sent = await forward.send(hub, call, target, forward.url_at(call, target), call.body)
+    except (ConnectionProblem, RequestTimeout) as error:
+        log.warning("CDR in custody, the receiver is away", owner=str(owner), receiver=str(target.code), why=str(error))
+        return await _take_custody(hub, call, target, body, key, digest)
+    reply = forward.reply(call, target.code, sent)
+    if reply.accepted:
+        return await _record_delivered(hub, call, body, key, digest, reply, sent.headers.get("Location"))
+    async with hub.db.unit_of_work() as session:
+        await ledger.settle(session, str(owner), key, "refused" if reply.status_code is not None else "ambiguous")
+    return reply
+
+
+async def fetch(hub: Hub, call: Call, public_id: str) -> Reply:
+    """GET a CDR at the Location the hub gave for it (CDR-018, CDR-022)."""
+    async with hub.db.unit_of_work(call.sender) as session:
+        known = await ledger.at(session, public_id)
+    if known is None or known.owner != str(call.sender):
+        raise NotFound("this CDR is not known here")
+    target = hub.directory.now.party(PartyId.parse(known.receiver))
+    if target is not None and known.location and forward.same_host(target.platform, known.location):
+        sent = await forward.send(hub, call, target, known.location, None)
+        return forward.reply(call, target.code, sent)
+    return answer_bytes(call, hub.code, known.body.encode())
+
+
+def canonical(body: Any) -> bytes:
+    """The one text of a CDR that does not depend on key order or on how a number is written (TYP-013)."""
+    return json.dumps(_canonical(body))
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return format(Decimal(value).normalize(), "f")
+    return value
+
+
+def _receiver(hub: Hub, call: Call, module: Module, body: dict[str, Any]) -> PartyView:
+    """The party in TO, else the owner of cdr_token (CDR-004); a receiver that is only away is still the receiver."""
+    token = body["cdr_token"]
+    to = call.to or PartyId.of(token["country_code"], token["party_id"])
+    if to == hub.code:
+        raise InvalidParameters("OCPI-to-party-id: a CDR is for one receiver and is not broadcast")
+    try:
+        route = routing.decide(hub.directory.now, replace(call, to=to), module, hub.code)
+    except ConnectionProblem:
+        away = hub.directory.now.party(to)
+        if away is None or away.platform.status != "OFFLINE":
+            raise
+        return away
+    if not isinstance(route, Direct):
+        raise UnknownReceiver("name the receiver in OCPI-to-country-code and OCPI-to-party-id")
+    return route.target
+
+
+async def _claim(hub: Hub, call: Call, key: str, digest: bytes, receiver: str) -> ledger.Recorded | None:
+    """Take the right to hand this CDR over, or return the entry it already has. Two at once: the second waits."""
+    owner = str(call.sender)
+    for _ in range(int(PATIENCE.total_seconds() / _POLL)):
+        async with hub.db.unit_of_work() as session:
+            known = await ledger.find(session, owner, key)
+            if known is not None:
+                return _unchanged(known, digest, receiver)
+            if await ledger.claim(session, owner, key, digest, receiver, PATIENCE):
+                return None
+            standing = await ledger.intent(session, owner, key)
+        if standing is not None and (standing[0] != digest or standing[1] != receiver):
+            log.error("CDR refused: another content or receiver is under way", owner=owner, receiver=receiver)
+            raise InvalidParameters(
+                "id: another CDR with this id is on its way; send the same content to the same party"
+            )
+        await asyncio.sleep(_POLL)
+    raise RequestTimeout("the same CDR is still being delivered")
+
+
+def _unchanged(known: ledger.Recorded, digest: bytes, receiver: str) -> ledger.Recorded:
+    if known.hash != digest or known.receiver != receiver:
+        log.error("CDR refused: its id is taken", owner=known.owner, receiver=receiver, recorded=known.seq)
+        raise InvalidParameters("id: a different CDR with this id is already known; corrections need a Credit CDR")
+    return known
+
+
+async def _record_delivered(
+    hub: Hub, call: Call, body: dict[str, Any], key: str, digest: bytes, reply: Reply, location: str | None
+) -> Reply:
+    receiver = PartyId.of(reply.headers[headers.FROM_COUNTRY], reply.headers[headers.FROM_PARTY])
+    async with hub.db.unit_of_work() as session:
+        entry = facts(body, receiver, key, digest)
+        public_id = await ledger.record(session, entry, call.body.decode(), "delivered", location)
+        await ledger.settle(session, str(call.sender), key, "done")
+    return Reply(reply.http_status, reply.body, {**reply.headers, "Location": _location(hub, public_id)})
+
+
+async def _take_custody(
+    hub: Hub, call: Call, target: PartyView, body: dict[str, Any], key: str, digest: bytes
+) -> Reply:
+    async with hub.db.unit_of_work() as session:
+        entry = facts(body, target.code, key, digest)
+        public_id = await ledger.record(session, entry, call.body.decode(), "custody", None)
+        await ledger.settle(session, str(call.sender), key, "done")
+        await owed.add(
+            session,
+            receiver=str(target.code),
+            owner=str(call.sender),
+            module="cdrs",
+            key=key,
+            correlation_id=call.correlation_id,
+        )
+    hub.bell.ring()
+    hub.journal.note(
+        correlation_id=call.correlation_id,
+        request_id=call.request_id,
+        sender=str(call.sender),
+        receiver=str(target.code),
+        method="POST",
+        what=call.what,
+        decision="custody",
+        status_code=1000,
+    )
+    return answer(call, hub.code, http_status=201, Location=_location(hub, public_id))
+
+
+def _location(hub: Hub, public_id: str) -> str:
+    return f"{hub.base_url}/receiver/cdrs/{public_id}"
+
+
+def facts(body: dict[str, Any], receiver: PartyId, key: str, digest: bytes) -> dict[str, Any]:
+    """The columns of a ledger entry."""
+    total = body["total_cost"]
+    return {
+        "owner": str(PartyId.of(body["country_code"], body["party_id"])),
+        "key": key,
+        "receiver": str(receiver),
+        "hash": digest,
+        "session_key": body["session_id"].upper() if body.get("session_id") else None,
+        "credit_of": body["credit_reference_id"].upper() if body.get("credit_reference_id") else None,
+        "currency": body["currency"],
+        "total_energy": Decimal(body["total_energy"]),
+        "total_excl_vat": Decimal(total["excl_vat"]),
+        "total_incl_vat": Decimal(total["incl_vat"]) if total.get("incl_vat") is not None else None,
+        "start_date_time": parse_datetime(body["start_date_time"]),
+        "end_date_time": parse_datetime(body["end_date_time"]),
+        "last_updated": parse_datetime(body["last_updated"]),
+    }

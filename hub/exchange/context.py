@@ -1,0 +1,66 @@
+"""What a process of the hub works with: opened once at start, handed to every function of the exchange."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.delivery.bell import Bell
+from hub.exchange.call import Call
+from hub.exchange.journal import Journal
+from hub.ocpi.client import Outbound
+from hub.ocpi.module import Catalog
+from hub.ocpi.types import PartyId
+from hub.settings import Settings
+from hub.store.db import Database
+from hub.store.directory import DirectoryCache
+from hub.store.seal import Seal
+
+HostedCommands = Callable[["Hub", Call, str, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+@dataclass
+class Hub:
+    """The hub of this process. `hosted_commands` carries commands to hosted CPOs (the bridge registers it)."""
+
+    settings: Settings
+    catalog: Catalog
+    db: Database
+    seal: Seal
+    outbound: Outbound
+    directory: DirectoryCache
+    bell: Bell
+    journal: Journal
+    hosted_commands: HostedCommands | None = None
+    code: PartyId = field(init=False)
+    base_url: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.code = PartyId.of(self.settings.country_code, self.settings.party_id)
+        self.base_url = f"{self.settings.public_url.rstrip('/')}/ocpi/2.2.1"
+
+    @property
+    def versions_url(self) -> str:
+        """Where partners find this hub's versions."""
+        return f"{self.settings.public_url.rstrip('/')}/ocpi/versions"
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, catalog: Catalog) -> AsyncIterator["Hub"]:
+        """Open everything, and close it again in the opposite order."""
+        settings.require("database_url", "redis_url", "secret_key")
+        async with AsyncExitStack() as stack:
+            db = Database(settings.database_url)
+            stack.push_async_callback(db.close)
+            outbound = await stack.enter_async_context(Outbound(settings.outbound_allow))
+            seal = Seal(settings.secret_key)
+            directory = DirectoryCache(db, seal, open_policy=settings.default_agreement == "open")
+            await directory.start()
+            stack.push_async_callback(directory.stop)
+            journal = Journal(db)
+            await journal.start()
+            stack.push_async_callback(journal.stop)
+            bell = Bell(settings.redis_url)
+            bell.start()
+            stack.callback(bell.stop)
+            yield cls(settings, catalog, db, seal, outbound, directory, bell, journal)

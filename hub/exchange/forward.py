@@ -1,0 +1,121 @@
+"""One hop onward: the request as hub flows section 0 rewrites it, and the peer's answer on its way back."""
+
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import structlog
+
+from hub.exchange.call import Call, Reply
+from hub.exchange.context import Hub
+from hub.ocpi import envelope, headers
+from hub.ocpi.client import Answer, NetworkError, NoAnswer
+from hub.ocpi.errors import ConnectionProblem, HubError, OcpiError, RequestTimeout
+from hub.ocpi.types import PartyId
+from hub.store.directory import PartyView, PlatformView
+
+log = structlog.get_logger(__name__)
+
+FORWARD_TIMEOUT = 10.0
+PASSED_ON = (headers.TOTAL_COUNT, headers.LIMIT)
+
+
+def join(base: str, tail: str, query: str = "") -> str:
+    """An endpoint URL with what comes after it; the slash between is neither doubled nor lost (TF-060)."""
+    url = base.rstrip("/") + tail if tail else base
+    return f"{url}?{query}" if query else url
+
+
+def onward_headers(
+    platform: PlatformView, to: PartyId | None, sender: PartyId | None, correlation_id: str, has_body: bool
+) -> dict[str, str]:
+    """Headers of a request of the hub to `platform`: its token, a fresh request id, the same correlation id."""
+    result = {
+        "Authorization": headers.encode_token(platform.token_out or "", platform.token_form),
+        headers.REQUEST_ID: headers.new_id(),
+        headers.CORRELATION_ID: correlation_id,
+        **headers.routing(to, sender),
+    }
+    if has_body:
+        result["Content-Type"] = "application/json"
+    return result
+
+
+async def forward(
+    hub: Hub, call: Call, target: PartyView, *, body: bytes | None = None, timeout: float = FORWARD_TIMEOUT
+) -> Reply:
+    """Send a call to the endpoint of the same module and interface role at `target` (TF-089)."""
+    url = url_at(call, target)
+    payload = body if body is not None else call.body or None
+    answer = await send(hub, call, target, url, payload, timeout)
+    return reply(call, target.code, answer)
+
+
+def url_at(call: Call, target: PartyView) -> str:
+    """The URL at `target` for a call: its endpoint of the same module and role, then the caller's path and query."""
+    base = target.platform.endpoint(call.module, call.interface)
+    if base is None:
+        raise HubError(f"{target.code} does not offer {call.module} as {call.interface}")
+    return join(base, call.tail, call.query)
+
+
+async def send(
+    hub: Hub, call: Call, target: PartyView, url: str, body: bytes | None, timeout: float = FORWARD_TIMEOUT
+) -> Answer:
+    """One request to a URL of `target` in the name of the caller; 4002 and 4003 when no answer comes."""
+    onward = onward_headers(target.platform, target.code, call.sender, call.correlation_id, body is not None)
+    started = time.monotonic()
+    answer: Answer | None = None
+    failure: NetworkError | None = None
+    try:
+        answer = await hub.outbound.send(call.method, url, onward, body, timeout)
+    except NetworkError as error:
+        failure = error
+    code = envelope.read(answer.body)[0] if answer is not None else None
+    hub.journal.note(
+        correlation_id=call.correlation_id,
+        request_id=onward[headers.REQUEST_ID],
+        sender=str(call.sender),
+        receiver=str(target.code),
+        method=call.method,
+        what=call.what,
+        decision="forward",
+        http_status=answer.status if answer else None,
+        status_code=code,
+        ms=round((time.monotonic() - started) * 1000),
+        detail=str(failure) if failure else None,
+    )
+    if answer is not None:
+        return answer
+    log.warning("receiver did not answer", receiver=str(target.code), what=call.what, reason=str(failure))
+    if isinstance(failure, NoAnswer):
+        raise RequestTimeout(f"{target.code} did not answer in time")
+    raise ConnectionProblem(f"{target.code} could not be reached")
+
+
+def reply(call: Call, answering: PartyId, answer: Answer, extra: Mapping[str, str] | None = None) -> Reply:
+    """A peer's answer for the caller: status and body as they are, headers rewritten (TF-094, TF-095)."""
+    back = headers.routing(call.sender, answering)
+    back |= {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
+    back |= extra or {}
+    if answer.status == 401:
+        log.error("receiver refuses the hub's token: renew the credentials with it", receiver=str(answering))
+        return refused(call, answering, HubError(f"{answering} does not accept this hub's token at present"))
+    if envelope.read(answer.body)[0] is None:
+        problem = HubError(f"{answering} answered HTTP {answer.status} without an OCPI envelope")
+        status = answer.status if answer.status >= 400 else 200
+        return Reply(status, envelope.refusal(problem), back)
+    return Reply(answer.status, answer.body, back)
+
+
+def refused(call: Call, answering: PartyId, error: OcpiError) -> Reply:
+    """An OCPI error as the answer to a call."""
+    return Reply(error.http_status, envelope.refusal(error), headers.routing(call.sender, answering))
+
+
+def same_host(platform: PlatformView, url: str) -> bool:
+    """Whether `url` is on a host that this platform published (TF-047, CMD-020)."""
+    known = {urlsplit(endpoint).netloc for endpoint in platform.endpoints.values()}
+    if platform.versions_url:
+        known.add(urlsplit(platform.versions_url).netloc)
+    return urlsplit(url).netloc in known

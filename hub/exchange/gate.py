@@ -1,0 +1,109 @@
+"""The gate before every OCPI route: who is it, how large, how long; and an envelope whatever happens behind it.
+
+Pure ASGI. It puts `access`, `request_id`, `correlation_id` and `body` into the request's state, so that nothing
+behind it reads from the network, and echoes both message ids on every answer (TF-130, TF-131).
+"""
+
+import asyncio
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.exchange import auth
+from hub.exchange.context import Hub
+from hub.ocpi import envelope, headers
+from hub.ocpi.errors import InvalidJson, OcpiError, ServerError, TooLarge
+
+log = structlog.get_logger(__name__)
+
+BODY_LIMIT = 2**20
+BODY_DEADLINE = 30.0
+
+
+class Gate:
+    """ASGI middleware around the OCPI application; the hub is found at `app.state.hub`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = headers.message_id(given.get("x-request-id"))
+        correlation_id = headers.message_id(given.get("x-correlation-id"))
+        echo = [(b"x-request-id", request_id.encode()), (b"x-correlation-id", correlation_id.encode())]
+        started = False
+
+        async def echoing(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", []), *echo]
+            await send(message)
+
+        structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+        try:
+            hub: Hub = scope["app"].state.hub
+            access = await auth.identify(hub, given.get("authorization"))
+            body = await _read(receive, given)
+            scope["state"] = {
+                **scope.get("state", {}),
+                "access": access,
+                "request_id": request_id,
+                "correlation_id": correlation_id,
+                "body": body,
+            }
+            await self._app(scope, receive, echoing)
+        except OcpiError as error:
+            await _refuse(echoing, error.http_status, error)
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            log.error(
+                "the database did not serve a request, the caller was told to come again", error=repr(error)[:300]
+            )
+            if not started:
+                await _refuse(echoing, 503, ServerError("the hub cannot work at present, try again in a moment"))
+        except Exception:
+            log.exception("a request failed inside the hub", method=scope["method"], path=scope["path"])
+            if not started:
+                await _refuse(echoing, 500, ServerError("the hub failed on this request; its operator has been told"))
+        finally:
+            structlog.contextvars.unbind_contextvars("correlation_id")
+
+
+async def _read(receive: Receive, given: dict[str, str]) -> bytes:
+    """The body, at most 1 MiB and within 30 s; never compressed, since a small body could unpack to a huge one."""
+    if given.get("content-encoding", "identity") != "identity":
+        raise InvalidJson("Content-Encoding: bodies are taken as they are, not compressed")
+    declared = given.get("content-length", "0")
+    if declared.isdigit() and int(declared) > BODY_LIMIT:
+        raise TooLarge(f"body: larger than {BODY_LIMIT} bytes")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_DEADLINE):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise InvalidJson("body: the connection closed before its end")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > BODY_LIMIT:
+                    raise TooLarge(f"body: larger than {BODY_LIMIT} bytes")
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise InvalidJson(f"body: did not arrive within {BODY_DEADLINE:g} s") from None
+
+
+async def _refuse(send: Send, http_status: int, error: OcpiError) -> None:
+    body = envelope.refusal(error)
+    extra: list[Any] = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if http_status == 503:
+        extra.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": http_status, "headers": extra})
+    await send({"type": "http.response.body", "body": body})

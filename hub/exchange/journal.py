@@ -1,0 +1,83 @@
+"""The journal of hops: noted in memory on the hot path, written to the database in batches.
+
+A crash loses at most what the last flush interval noted; nothing but `knutpunkt trace` depends on it.
+"""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import insert
+
+from hub.store.db import Database
+from hub.store.messages import Hop
+
+log = structlog.get_logger(__name__)
+
+FLUSH_INTERVAL = 0.25
+CAPACITY = 20_000
+
+
+class Journal:
+    """Buffers hops and writes them every quarter of a second."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._hops: list[dict[str, object]] = []
+        self._dropped = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def note(
+        self,
+        *,
+        correlation_id: str,
+        request_id: str,
+        sender: str,
+        receiver: str,
+        method: str,
+        what: str,
+        decision: str,
+        http_status: int | None = None,
+        status_code: int | None = None,
+        ms: int | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Remember one hop; the oldest hours of an overloaded hub lose hops rather than memory."""
+        if len(self._hops) >= CAPACITY:
+            self._dropped += 1
+            return
+        hop = dict(locals())
+        del hop["self"]
+        self._hops.append(hop | {"at": datetime.now(UTC)})
+
+    async def start(self) -> None:
+        """Begin to flush in the background."""
+        self._task = asyncio.create_task(self._run(), name="journal")
+
+    async def stop(self) -> None:
+        """Write what is left and end."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was noted so far."""
+        hops, self._hops = self._hops, []
+        if not hops:
+            return
+        try:
+            async with self._db.unit_of_work() as session:
+                await session.execute(insert(Hop), hops)
+        except Exception as error:  # the journal must never take the exchange down with it
+            log.warning("hops not written, trace will miss them", hops=len(hops), error=repr(error))
+        if self._dropped:
+            log.warning("hops dropped, trace will miss them", hops=self._dropped)
+            self._dropped = 0
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_INTERVAL)
+            await self.flush()

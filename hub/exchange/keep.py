@@ -1,0 +1,151 @@
+"""Keeping an object: the rules of hub.ocpi.patch applied to its row, and the change-log row in the same transaction."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.delivery import log, view
+from hub.ocpi import json, patch
+from hub.ocpi.errors import InvalidParameters, NotFound
+from hub.ocpi.module import Module, Ref
+from hub.ocpi.patch import Outcome, State
+from hub.ocpi.types import PartyId, parse_datetime
+from hub.store import objects
+from hub.store.objects import EVERYBODY, Kept
+
+# One bad clock must not silence an object for ever.
+FUTURE_LIMIT = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What arrived for an object: `method` PUT or PATCH, `audience` "*" or a party, and whether lanes deliver it."""
+
+    method: str
+    module: Module
+    ref: Ref
+    body: dict[str, Any]
+    audience: str
+    correlation_id: str
+    delivered_by_lane: bool
+
+    @property
+    def key(self) -> str:
+        """The database key of the object."""
+        return self.module.key(self.ref.object_id, self.ref.kind)
+
+
+def not_from_the_future(body: dict[str, Any]) -> None:
+    """Refuse a last_updated of more than 24 hours from now."""
+    stamp = body.get("last_updated")
+    try:
+        ahead = isinstance(stamp, str) and parse_datetime(stamp) > datetime.now(UTC) + FUTURE_LIMIT
+    except ValueError:
+        raise InvalidParameters("last_updated: not an OCPI DateTime") from None
+    if ahead:
+        raise InvalidParameters("last_updated: more than 24 hours in the future, check the clock")
+
+
+async def apply(session: AsyncSession, change: Change) -> Outcome:
+    """Store a change if it is newer, and tell the lanes; says what became of it."""
+    owner, name = str(change.ref.owner), change.module.name
+    await objects.lock(session, owner, name, change.key)
+    own, everybody = await _rows(session, change, owner)
+    outcome, state = _decide(change, own, everybody)
+    if not outcome.changes or state is None:
+        return outcome
+    values = {
+        "body": json.dumps(state.body).decode(),
+        "times": json.dumps(state.times).decode(),
+        "last_updated": parse_datetime(state.body["last_updated"]),
+        "deleted": False,
+    }
+    await objects.write(session, owner, name, change.key, change.audience, values)
+    if change.delivered_by_lane:
+        fields = sorted(change.body) if change.method == "PATCH" else None
+        await log.append(
+            session,
+            owner=owner,
+            module=name,
+            key=change.key,
+            audience=change.audience,
+            part_ids=list(change.ref.part_ids),
+            fields=fields,
+            correlation_id=change.correlation_id,
+        )
+    return outcome
+
+
+async def bury(session: AsyncSession, module: Module, ref: Ref, audience: str | None, correlation_id: str) -> bool:
+    """Leave tombstones where rows of the object are: of one audience, or of all (None). False if there was none."""
+    owner, key = str(ref.owner), module.key(ref.object_id, ref.kind)
+    await objects.lock(session, owner, module.name, key)
+    audiences = await objects.bury(session, owner, module.name, key, audience)
+    for buried in audiences:
+        await log.append(
+            session,
+            owner=owner,
+            module=module.name,
+            key=key,
+            audience=buried,
+            part_ids=[],
+            fields=None,
+            correlation_id=correlation_id,
+        )
+    return bool(audiences)
+
+
+async def visible(session: AsyncSession, module: Module, ref: Ref, receiver: PartyId) -> dict[str, Any] | None:
+    """The object as `receiver` sees it."""
+    key = module.key(ref.object_id, ref.kind)
+    own, everybody = await objects.rows_for(session, str(ref.owner), module.name, key, str(receiver))
+    return view.view(own, everybody, module)
+
+
+async def _rows(session: AsyncSession, change: Change, owner: str) -> tuple[Kept | None, Kept | None]:
+    """The row of the audience, and for a direct change of something also broadcast, everybody's."""
+    name, key = change.module.name, change.key
+    if change.audience == EVERYBODY:
+        return await objects.find(session, owner, name, key, EVERYBODY), None
+    return await objects.rows_for(session, owner, name, key, change.audience)
+
+
+def _decide(change: Change, own: Kept | None, everybody: Kept | None) -> tuple[Outcome, State | None]:
+    module, parts = change.module, change.ref.part_ids
+    if change.method == "PUT" and not parts:
+        if own is not None and own.deleted:
+            return _revive(own, change)
+        return patch.put(_state(own), change.body, module)
+    # A part or a PATCH builds on what the receiver sees: its own row and everybody's.
+    base = _state(own) if everybody is None else _seen(own, everybody, module)
+    if change.method == "PUT":
+        return patch.put(base, change.body, module, parts)
+    if base is None:
+        raise NotFound("this object is not known here: PUT it first")
+    return patch.patch(base, change.body, module, parts)
+
+
+def _revive(tombstone: Kept, change: Change) -> tuple[Outcome, State | None]:
+    """A PUT that is not older than the tombstone brings the object back."""
+    if parse_datetime(change.body["last_updated"]) < tombstone.last_updated:
+        return Outcome.OLDER, None
+    return patch.put(None, change.body, change.module)
+
+
+def _state(row: Kept | None) -> State | None:
+    if row is None or row.deleted:
+        return None
+    return State(json.loads(row.body.encode()), row.times)
+
+
+def _seen(own: Kept | None, everybody: Kept, module: Module) -> State | None:
+    body = view.view(own, everybody, module)
+    if body is None:
+        return None
+    times = dict(everybody.times)
+    for path, text in (own.times if own is not None else {}).items():
+        if path not in times or parse_datetime(text) >= parse_datetime(times[path]):
+            times[path] = text
+    return State(body, times)

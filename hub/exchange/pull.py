@@ -1,0 +1,104 @@
+"""Pulls: lists and single objects, from the hub's store (GET ALL, hosted parties) or from their owner (direct)."""
+
+from urllib.parse import parse_qsl
+
+from hub.delivery import view
+from hub.exchange import callbacks, forward, keep, routing
+from hub.exchange.call import Call, Reply, answer, answer_bytes
+from hub.exchange.context import Hub
+from hub.exchange.routing import Direct, GetAll
+from hub.ocpi import json, paging, patch
+from hub.ocpi.errors import InvalidParameters, NotFound, UnknownReceiver
+from hub.ocpi.module import Module, Ref
+from hub.ocpi.types import PartyId
+from hub.store import pages
+from hub.store.pages import Page
+
+# Which roles a party needs to be given the data of an owner role in GET ALL (TF-099, TF-100).
+READERS = {"CPO": frozenset({"EMSP", "NSP", "NAP", "OTHER", "SCSP"}), "EMSP": frozenset({"CPO"})}
+
+
+async def page(hub: Hub, call: Call, module: Module) -> Reply:
+    """A list GET on the Sender interface: GET ALL when TO is the hub, else from the one owner TO names."""
+    route = routing.decide(hub.directory.now, call, module, hub.code)
+    if isinstance(route, GetAll):
+        return await _from_store(hub, call, module, _visible_owners(hub, call, module), hub.code)
+    if not isinstance(route, Direct):
+        raise InvalidParameters("OCPI-to-party-id: a list GET names its owner, or the hub for the lists of all")
+    if route.target.platform.hosted:
+        return await _from_store(hub, call, module, [route.target.code], route.target.code)
+    return await callbacks.page_from(hub, call, route.target, forward.url_at(call, route.target))
+
+
+async def one(hub: Hub, call: Call, module: Module, object_id: str, part_ids: tuple[str, ...] = ()) -> Reply:
+    """GET of a single object on the Sender interface, from the party that owns it."""
+    route = routing.decide(hub.directory.now, call, module, hub.code)
+    if not isinstance(route, Direct):
+        raise UnknownReceiver("ids are unique per owner only: name the owner in OCPI-to-party-id")
+    if not route.target.platform.hosted:
+        return await forward.forward(hub, call, route.target)
+    ref = Ref(route.target.code, object_id, part_ids)
+    return await _stored(hub, call, module, ref, reader=call.sender, answering=route.target.code)
+
+
+async def receiver_copy(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
+    """GET on the Receiver interface: the owner looks at what the receiver holds (LOC-020)."""
+    route = routing.decide(hub.directory.now, call, module, hub.code)
+    if not isinstance(route, Direct):
+        raise UnknownReceiver("name the party whose copy is wanted in OCPI-to-party-id")
+    if not route.target.platform.hosted:
+        return await forward.forward(hub, call, route.target)
+    return await _stored(hub, call, module, ref, reader=route.target.code, answering=route.target.code)
+
+
+async def _stored(hub: Hub, call: Call, module: Module, ref: Ref, *, reader: PartyId, answering: PartyId) -> Reply:
+    async with hub.db.unit_of_work(reader) as session:
+        body = await keep.visible(session, module, ref, reader)
+    found = patch.find_part(body, module, ref.part_ids) if body is not None else None
+    if found is None:
+        raise NotFound(f"this object of {module.name} is not known here")
+    return answer(call, answering, found)
+
+
+async def _from_store(hub: Hub, call: Call, module: Module, owners: list[PartyId], answering: PartyId) -> Reply:
+    query = dict(parse_qsl(call.query))
+    asked = paging.parse(query)
+    if module.name == "sessions" and asked.date_from is None:
+        raise InvalidParameters("date_from: required for sessions")
+    names = [str(owner) for owner in owners]
+    async with hub.db.unit_of_work(call.sender) as session:
+        if module.immutable:
+            found = await pages.cdrs(session, str(call.sender), names, asked)
+        else:
+            found = await pages.objects(session, module.name, str(call.sender), names, asked)
+    url = f"{hub.base_url}/sender/{module.name}"
+    extra = paging.answer_headers(url, query, asked, len(found.rows), found.total, found.last_id)
+    return answer_bytes(call, answering, _array(found, module), extra)
+
+
+def _array(found: Page, module: Module) -> bytes:
+    """A JSON array of the bodies as they are kept; only an object with two rows has to be put together."""
+    bodies = []
+    for own, everybody in found.rows:
+        if own is None or everybody is None:
+            row = own or everybody
+            assert row is not None
+            bodies.append(row.body.encode())
+        else:
+            bodies.append(json.dumps(view.view(own, everybody, module)))
+    return b"[" + b",".join(bodies) + b"]"
+
+
+def _visible_owners(hub: Hub, call: Call, module: Module) -> list[PartyId]:
+    """The owners whose objects the caller may see: by role and by agreement (TF-123)."""
+    directory = hub.directory.now
+    caller = directory.party(call.sender)
+    if caller is None or not caller.roles & READERS[module.owner]:
+        return []
+    return [
+        party.code
+        for party in directory.parties
+        if module.owner in party.roles
+        and party.code != call.sender
+        and directory.allows(party.code, call.sender, module.name)
+    ]

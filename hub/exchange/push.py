@@ -1,0 +1,154 @@
+"""Pushes: PUT, PATCH and DELETE of client owned objects, from their owner to one receiver or to everyone.
+
+A broadcast is stored and answered by the hub; the lanes deliver it. A direct push is forwarded while the caller
+waits, and kept once the receiver has said 1xxx. Hosted parties have no platform of their own: what they push is
+stored with its audience and goes by the lane, what is pushed to them is stored.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from hub.delivery import owed
+from hub.exchange import auth, forward, keep, routing
+from hub.exchange.call import Call, Reply, answer
+from hub.exchange.context import Hub
+from hub.exchange.keep import Change
+from hub.exchange.routing import Broadcast, Direct, Route
+from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError, UnknownReceiver
+from hub.ocpi.module import Module, Ref
+from hub.ocpi.patch import Outcome
+from hub.ocpi.types import PartyId, check
+from hub.store import objects
+from hub.store.directory import PartyView
+from hub.store.objects import EVERYBODY
+
+log = structlog.get_logger(__name__)
+
+
+async def put(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
+    """A PUT of an object, or of an EVSE or Connector (`ref.part_ids`): 201 when new, 200 when known."""
+    return await _push(hub, call, module, ref)
+
+
+async def patch(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
+    """A PATCH at the level `ref` names; NotFound (404) when there is nothing to patch."""
+    return await _push(hub, call, module, ref)
+
+
+async def delete(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
+    """A DELETE (Tariffs): a tombstone here, DELETE to all that hold it; 404 when unknown (TAR-009, TAR-010)."""
+    auth.own(ref.owner, call.sender)
+    route = _target(routing.decide(hub.directory.now, call, module, hub.code))
+    if isinstance(route, Direct) and not _by_lane(call, route.target):
+        reply = await forward.forward(hub, call, route.target)
+        if reply.accepted or reply.http_status == 404:
+            async with hub.db.unit_of_work(call.sender) as session:
+                await keep.bury(session, module, ref, str(route.target.code), call.correlation_id)
+        return reply
+    audience = None if isinstance(route, Broadcast) else str(route.target.code)
+    async with hub.db.unit_of_work(call.sender) as session:
+        found = await keep.bury(session, module, ref, audience, call.correlation_id)
+    if not found:
+        raise NotFound(f"this object of {module.name} is not known here")
+    hub.bell.ring()
+    return answer(call, _answering(hub, route))
+
+
+async def _push(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
+    auth.own(ref.owner, call.sender)
+    body = call.json_object()
+    auth.body_matches(body, module, ref)
+    keep.not_from_the_future(body)
+    route = _target(routing.decide(hub.directory.now, call, module, hub.code))
+    if isinstance(route, Direct) and not _by_lane(call, route.target):
+        return await _forward(hub, call, module, ref, body, route.target)
+    validate(module, ref, call.method, body)
+    audience = EVERYBODY if isinstance(route, Broadcast) else str(route.target.code)
+    to_hosted = isinstance(route, Direct) and route.target.platform.hosted
+    change = Change(call.method, module, ref, body, audience, call.correlation_id, not to_hosted)
+    async with hub.db.unit_of_work(call.sender) as session:
+        outcome = await keep.apply(session, change)
+    hub.bell.ring()
+    _note(hub, call, "broadcast" if isinstance(route, Broadcast) else "keep", outcome)
+    return answer(call, _answering(hub, route), http_status=201 if outcome is Outcome.CREATED else 200)
+
+
+def validate(module: Module, ref: Ref, method: str, body: dict[str, Any]) -> None:
+    """What is kept must be whole: InvalidParameters (2001) names the field that is missing or mistyped."""
+    if method == "PUT":
+        findings = check(module.level_model(len(ref.part_ids)), body)
+        if findings:
+            log.info("kept with oddities", module=module.name, owner=str(ref.owner), oddities=len(findings))
+    elif not isinstance(body.get("last_updated"), str):
+        raise InvalidParameters("last_updated: field required in a PATCH")
+
+
+async def _forward(hub: Hub, call: Call, module: Module, ref: Ref, body: dict[str, Any], target: PartyView) -> Reply:
+    async with _confirmed_by_lane(hub, call, module, ref, target):
+        reply = await forward.forward(hub, call, target)
+    if not reply.accepted:
+        return reply
+    try:
+        validate(module, ref, call.method, body)
+        change = Change(call.method, module, ref, body, str(target.code), call.correlation_id, False)
+        async with hub.db.unit_of_work(call.sender) as session:
+            outcome = await keep.apply(session, change)
+        _note(hub, call, "keep", outcome)
+    except OcpiError as error:  # the receiver took it, so this is its business; the hub just cannot keep a copy
+        log.info("accepted by the receiver, not kept", what=call.what, receiver=str(target.code), reason=str(error))
+    return reply
+
+
+@asynccontextmanager
+async def _confirmed_by_lane(hub: Hub, call: Call, module: Module, ref: Ref, target: PartyView) -> AsyncIterator[None]:
+    """A receiver that also gets this object by broadcast is owed its newest state after the direct push.
+
+    The two ways could overtake each other; the lane settles it, at the latest when the push has timed out.
+    """
+    names = {
+        "owner": str(ref.owner),
+        "module": module.name,
+        "key": module.key(ref.object_id, ref.kind),
+        "receiver": str(target.code),
+    }
+    confirm = False
+    if module.broadcast:
+        async with hub.db.unit_of_work() as session:
+            confirm = await objects.is_broadcast(session, names["owner"], module.name, names["key"])
+            if confirm:
+                await owed.add(session, **names, correlation_id=call.correlation_id, due_in=forward.FORWARD_TIMEOUT)
+    yield
+    if confirm:
+        async with hub.db.unit_of_work() as session:
+            await owed.due_now(session, **names)
+        hub.bell.ring()
+
+
+def _target(route: Route) -> Broadcast | Direct:
+    if isinstance(route, Broadcast | Direct):
+        return route
+    raise UnknownReceiver("name the receiver in OCPI-to-country-code and OCPI-to-party-id")
+
+
+def _by_lane(call: Call, target: PartyView) -> bool:
+    return call.platform.hosted or target.platform.hosted
+
+
+def _answering(hub: Hub, route: Broadcast | Direct) -> PartyId:
+    return hub.code if isinstance(route, Broadcast) else route.target.code
+
+
+def _note(hub: Hub, call: Call, decision: str, outcome: Outcome) -> None:
+    hub.journal.note(
+        correlation_id=call.correlation_id,
+        request_id=call.request_id,
+        sender=str(call.sender),
+        receiver=str(call.to or hub.code),
+        method=call.method,
+        what=call.what,
+        decision=decision,
+        detail=outcome.value,
+    )

@@ -1,0 +1,100 @@
+"""What every route is handed: the hub, the call and the reference its URL makes. Built from what the gate left."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from hub.exchange import auth
+from hub.exchange.call import Call, Reply
+from hub.exchange.context import Hub
+from hub.ocpi import headers
+from hub.ocpi.errors import NotFound, Unauthorized
+from hub.ocpi.module import Ref
+from hub.ocpi.types import PartyId, Schema
+from hub.store.directory import Access
+
+VERSION_PATH = "/2.2.1"
+ID_LIMIT = 64
+
+
+def sender_router(module: str) -> APIRouter:
+    """The router of a module's Sender interface: the side of who owns the data."""
+    return APIRouter(prefix=f"{VERSION_PATH}/sender/{module}", tags=[f"{module} (Sender)"])
+
+
+def receiver_router(module: str) -> APIRouter:
+    """The router of a module's Receiver interface: the side of who is given the data."""
+    return APIRouter(prefix=f"{VERSION_PATH}/receiver/{module}", tags=[f"{module} (Receiver)"])
+
+
+def current_hub(request: Request) -> Hub:
+    """The hub of this process."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+def current_access(request: Request) -> Access:
+    """The platform that calls."""
+    access: Access = request.state.access
+    return access
+
+
+def current_call(request: Request) -> Call:
+    """The functional call. Token A admits to the handshake only: Unauthorized (401) here (TF-012)."""
+    access = current_access(request)
+    if access.kind != "C":
+        raise Unauthorized("this token is for the credentials handshake only")
+    interface, module, tail = _split(request)
+    call = Call(
+        sender=auth.sender(access.platform, headers.party(request.headers, headers.FROM_COUNTRY, headers.FROM_PARTY)),
+        to=headers.party(request.headers, headers.TO_COUNTRY, headers.TO_PARTY),
+        platform=access.platform,
+        method=request.method,
+        module=module,
+        interface=interface,
+        tail=tail,
+        query=request.url.query,
+        body=request.state.body,
+        request_id=request.state.request_id,
+        correlation_id=request.state.correlation_id,
+    )
+    request.state.call = call
+    return call
+
+
+def _split(request: Request) -> tuple[str, str, str]:
+    """Interface, module and the path below, as it came over the wire: ids may hold escaped slashes."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    path = raw.decode("latin-1").partition("?")[0].partition(f"{VERSION_PATH}/")[2]
+    interface, _, rest = path.partition("/")
+    module, slash, tail = rest.partition("/")
+    return interface.upper(), module, (slash + tail).rstrip("/")
+
+
+def ref(country_code: str, party_id: str, object_id: str, *part_ids: str, kind: str | None = None) -> Ref:
+    """The reference a client owned URL makes; NotFound (404) for what can be no id."""
+    try:
+        owner = PartyId.of(country_code, party_id)
+    except ValueError:
+        raise NotFound("the URL names no party: country_code of 2 and party_id of 3 characters") from None
+    ids = [object_id, *part_ids]
+    if any(not text or len(text) > ID_LIMIT or not text.isprintable() or not text.isascii() for text in ids):
+        raise NotFound("the URL holds an id that OCPI does not allow")
+    return Ref(owner, object_id, tuple(part_ids), kind)
+
+
+def respond(reply: Reply) -> Response:
+    """The HTTP response of a reply."""
+    return Response(reply.body, reply.http_status, dict(reply.headers), media_type="application/json")
+
+
+def takes(model: type[Schema], required: bool = True) -> dict[str, Any]:
+    """OpenAPI of a request body. It is documentation only: bodies travel as they are, unknown fields included."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+CurrentHub = Annotated[Hub, Depends(current_hub)]
+CurrentAccess = Annotated[Access, Depends(current_access)]
+CurrentCall = Annotated[Call, Depends(current_call)]
