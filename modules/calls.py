@@ -8,7 +8,7 @@ from hub.exchange import auth
 from hub.exchange.call import Call, Reply
 from hub.exchange.context import Hub
 from hub.ocpi import headers
-from hub.ocpi.errors import NotFound, Unauthorized
+from hub.ocpi.errors import InvalidParameters, NotFound, Unauthorized
 from hub.ocpi.module import Ref
 from hub.ocpi.types import PartyId, Schema
 from hub.store.directory import Access
@@ -75,7 +75,7 @@ def ref(country_code: str, party_id: str, object_id: str, *part_ids: str, kind: 
     """The reference a client owned URL makes; NotFound (404) for what can be no id."""
     try:
         owner = PartyId.of(country_code, party_id)
-    except ValueError:
+    except InvalidParameters:
         raise NotFound("the URL names no party: country_code of 2 and party_id of 3 characters") from None
     ids = [object_id, *part_ids]
     if any(not text or len(text) > ID_LIMIT or not text.isprintable() or not text.isascii() for text in ids):

@@ -15,7 +15,7 @@ import structlog
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.delivery import backfill, lanes
+from hub.delivery import audience, backfill, lanes
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers, json
 from hub.ocpi.client import NetworkError
@@ -27,7 +27,7 @@ from hub.ocpi.errors import (
     UnsupportedVersion,
 )
 from hub.ocpi.types import PartyId, check
-from hub.store import parties
+from hub.store import directory, parties
 from hub.store.directory import Access
 from hub.store.parties import AccessToken, Admission, Endpoint, Party, Platform
 from hub.store.seal import hash_token, new_token
@@ -198,7 +198,6 @@ def _role(entry: dict[str, Any]) -> Role:
 async def _store(
     hub: Hub, platform_id: int, body: Credentials, roles: list[Role], published: Published, token_c: str | None
 ) -> None:
-    correlation_id = headers.new_id()
     async with hub.db.unit_of_work() as session:
         platform = await session.get_one(Platform, platform_id)
         platform.status, platform.versions_url, platform.version = "CONNECTED", body["url"], VERSION
@@ -213,20 +212,27 @@ async def _store(
             Endpoint(platform_id=platform_id, module=module, role=role, url=url)
             for (module, role), url in published.endpoints.items()
         )
-        for party in await _parties(session, platform_id, roles):
-            assert party.id is not None
-            await lanes.open_for(session, party.id, party.code)
-            await backfill.start(
-                session, receiver=party.code, owners=None, modules=None, reason="registration",
-                correlation_id=correlation_id,
-            )  # fmt: skip
+        await _parties(session, platform_id, roles)
         await parties.touch(session)
+        await session.flush()
+        await _open_lanes(hub, session, platform_id)
     await hub.directory.refresh()
     hub.bell.ring()
     log.info("platform connected", platform=platform.name, parties=[f"{r.code}:{r.role}" for r in roles])
 
 
-async def _parties(session: AsyncSession, platform_id: int, roles: list[Role]) -> list[Party]:
+async def _open_lanes(hub: Hub, session: AsyncSession, platform_id: int) -> None:
+    """Every party of the platform gets its lane, and all there is for it (seen as this transaction leaves things)."""
+    correlation_id = headers.new_id()
+    picture = await directory.load(session, hub.seal, hub.directory.now.open_policy)
+    for code in picture.platform(platform_id).parties:
+        party = picture.by_code[code]
+        await lanes.open_for(session, party.id, code)
+        pairs = audience.everything_for(picture, hub.catalog, code)
+        await backfill.start(session, code, pairs, "registration", correlation_id)
+
+
+async def _parties(session: AsyncSession, platform_id: int, roles: list[Role]) -> None:
     """The platform's parties as the roles say; those no longer listed are gone from routing (CRED-055)."""
     known = {p.code: p for p in await session.exec(select(Party).where(Party.platform_id == platform_id))}
     for code in {str(role.code) for role in roles}:
@@ -238,7 +244,6 @@ async def _parties(session: AsyncSession, platform_id: int, roles: list[Role]) -
     for gone in known.values():
         await session.delete(gone)
     await session.flush()
-    return list(await session.exec(select(Party).where(Party.platform_id == platform_id)))
 
 
 async def _retire(session: AsyncSession, platform_id: int) -> None:

@@ -66,10 +66,7 @@ def party(headers: Mapping[str, str], country_header: str, party_header: str) ->
         return None
     if not country or not code:
         raise InvalidParameters(f"{country_header} and {party_header} must be given together")
-    try:
-        return PartyId.of(country, code)
-    except ValueError:
-        raise InvalidParameters(f"{country_header} and {party_header}: 2 letters and 1 to 3 characters") from None
+    return PartyId.of(country, code)
 
 
 def routing(to: PartyId | None, sender: PartyId | None) -> dict[str, str]:

@@ -44,6 +44,11 @@ class Module:
     immutable: bool = False
     command_models: Mapping[str, type[Schema]] = field(default_factory=dict)
 
+    @property
+    def kept(self) -> bool:
+        """Whether the hub keeps these objects (CDRs are in the ledger instead)."""
+        return bool(self.owner) and not self.immutable
+
     def key(self, object_id: str, kind: str | None = None) -> str:
         """The database key of an object: its id without regard to case (TYP-003), with the kind where ids repeat."""
         if self.key_field is None:

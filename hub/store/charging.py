@@ -56,7 +56,8 @@ _STATUS_AT_START = text(
 _ASSUME_STOP = (
     "UPDATE charging c SET state = 'estimated', stopped_at = COALESCE(register_at, started_at),"
     " meter_stop = COALESCE(register_wh, meter_start), stop_reason = 'Other',"
-    " remark = concat_ws('; ', remark, 'the end is estimated: ' || :why),"
+    " remark = concat_ws('; ', remark, 'the end is estimated: ' || CAST(:why AS text)),"
+    " changes = changes + 1, updated_at = clock_timestamp(),"
     " due_at = CASE WHEN token IS NOT NULL THEN now() + CAST(:hold AS interval) END"
     " WHERE c.state = 'open' AND "
 )
@@ -126,6 +127,11 @@ async def begin(session: AsyncSession, values: Mapping[str, Any], hold: timedelt
     return row, True
 
 
+async def by_natural_key(session: AsyncSession, key: str) -> Charging | None:
+    """The transaction that a StartTransaction with this content began."""
+    return (await session.exec(select(Charging).where(Charging.natural_key == key))).one_or_none()
+
+
 async def by_number(session: AsyncSession, station_id: str, transaction_id: int | None) -> Charging | None:
     """The transaction of a station with this transactionId."""
     if transaction_id is None or not 0 < transaction_id < 2**31:
@@ -188,12 +194,18 @@ async def try_again(session: AsyncSession, transaction_id: int, after: timedelta
     await session.execute(statement, {"number": transaction_id, "after": after})
 
 
-async def keep_cdr(session: AsyncSession, transaction_id: int, body: str) -> None:
-    """The CDR is final: whatever happens from here, this text goes out."""
+async def settle_tariff(session: AsyncSession, transaction_id: int, tariff: str) -> None:
+    """This tariff was in force when the session was first told; later changes of it do not matter."""
+    statement = update(Charging).where(col(Charging.transaction_id) == transaction_id, col(Charging.tariff).is_(None))
+    await session.execute(statement.values(tariff=tariff))
+
+
+async def keep_cdr(session: AsyncSession, transaction_id: int, body: str, state: str) -> None:
+    """The CDR is final: whatever happens from here, this text goes out (`state` ready) or is not needed (none)."""
     statement = update(Charging).where(
         col(Charging.transaction_id) == transaction_id, col(Charging.cdr_state).is_(None)
     )
-    await session.execute(statement.values(cdr_body=body, cdr_state="ready"))
+    await session.execute(statement.values(cdr_body=body, cdr_state=state))
 
 
 async def cdr_sent(session: AsyncSession, transaction_id: int) -> None:

@@ -113,6 +113,6 @@ async def use_grant(session: AsyncSession, station_id: str, id_tag: str) -> None
     await session.execute(delete(Grant).where(col(Grant.station_id) == station_id, col(Grant.id_tag) == id_tag))
 
 
-async def forget_old_grants(session: AsyncSession, now: datetime) -> None:
+async def forget_old_grants(session: AsyncSession) -> None:
     """Remove the grants that are no longer good."""
-    await session.execute(delete(Grant).where(col(Grant.until) < now))
+    await session.execute(delete(Grant).where(col(Grant.until) < func.now()))

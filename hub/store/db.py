@@ -8,6 +8,9 @@ that names nobody sees nothing.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import sqlalchemy.ext.asyncio
+import sqlalchemy.orm
+import sqlmodel
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -35,6 +38,18 @@ def driver_url(url: str, driver: str) -> URL:
     return make_url(url).set(drivername=f"postgresql+{driver}")
 
 
+class _SyncSession(sqlmodel.Session):
+    execute = sqlalchemy.orm.Session.execute
+
+
+class Session(AsyncSession):
+    """SQLModel's session for rows of tables (`exec`), and for SQL as text SQLAlchemy's own `execute`, which SQLModel
+    hides behind a warning at every call."""
+
+    sync_session_class = _SyncSession
+    execute = sqlalchemy.ext.asyncio.AsyncSession.execute
+
+
 class Database:
     """A pool of connections as the application role."""
 
@@ -51,7 +66,7 @@ class Database:
     @asynccontextmanager
     async def unit_of_work(self, party: PartyId | str = HUB_ITSELF) -> AsyncIterator[AsyncSession]:
         """One transaction in the name of `party`: committed at the end, rolled back on an exception."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+        async with Session(self.engine, expire_on_commit=False) as session, session.begin():
             await session.execute(_SET_PARTY, {"party": str(party)})
             yield session
 

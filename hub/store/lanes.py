@@ -19,6 +19,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.ocpi import json
 
+WHOLE = '{"": null}'
+"""The need of a whole object."""
+
 
 class Lane(SQLModel, table=True):
     """The lane of a party. `holder` names the worker that holds its lock; cleared when it is let go cleanly."""
@@ -106,7 +109,6 @@ class Walk:
     correlation_id: str
 
 
-_WHOLE = "'{\"\": null}'::jsonb"
 _OPEN = text(
     "INSERT INTO lane (party_id, receiver) VALUES (:party_id, :receiver)"
     " ON CONFLICT (party_id) DO UPDATE SET receiver = excluded.receiver"
@@ -124,6 +126,7 @@ _ADVANCE = text(
     "UPDATE lane_cursor c SET position = GREATEST(c.position, v.position)"
     " FROM unnest(CAST(:party_ids AS integer[]), CAST(:positions AS bigint[])) AS v(party_id, position), log_head h"
     " WHERE c.party_id = v.party_id AND c.shard = :shard AND h.shard = c.shard AND c.position >= h.tail"
+    " RETURNING c.party_id"
 )
 _FALLEN = text(
     "SELECT c.party_id FROM lane_cursor c JOIN log_head h USING (shard)"
@@ -131,38 +134,41 @@ _FALLEN = text(
 )
 _ADD = text(
     "INSERT INTO owed AS o (receiver, owner, module, key, need, correlation_id, next_at)"
-    f" VALUES (:receiver, :owner, :module, :key, {_WHOLE}, :correlation_id, now() + :due_in * interval '1 second')"
+    " VALUES (:receiver, :owner, :module, :key, CAST(:whole AS jsonb), :correlation_id,"
+    " now() + :due_in * interval '1 second')"
     " ON CONFLICT (receiver, owner, module, key) DO UPDATE SET need = excluded.need,"
     " correlation_id = excluded.correlation_id, next_at = excluded.next_at, parked = false,"
     " tries = CASE WHEN o.parked THEN 0 ELSE o.tries END, mark = DEFAULT"
 )
-_COLUMNS = (
-    "o.receiver, o.owner, o.module, o.key, o.need, o.correlation_id, o.tries,"
-    " extract(epoch FROM o.next_at - now())::float8, o.reason, o.parked, o.mark"
-)
 _DUE = text(
-    f"SELECT {_COLUMNS} FROM unnest(CAST(:receivers AS text[])) AS r CROSS JOIN LATERAL (SELECT * FROM owed"
+    "SELECT o.receiver, o.owner, o.module, o.key, o.need, o.correlation_id, o.tries,"
+    " extract(epoch FROM o.next_at - now())::float8, o.reason, o.parked, o.mark"
+    " FROM unnest(CAST(:receivers AS text[])) AS r CROSS JOIN LATERAL (SELECT * FROM owed"
     " WHERE receiver = r AND NOT parked AND next_at <= now() ORDER BY next_at LIMIT :limit) AS o"
-)
+).columns(need=JSONB)
 _STANDING = text(
-    f"SELECT {_COLUMNS} FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[]))"
-    " AS v(owner, module, key) JOIN owed o USING (owner, module, key) WHERE o.receiver = ANY(CAST(:receivers AS text[]))"
-)
+    "SELECT o.receiver, owner, module, key, o.need, o.correlation_id, o.tries,"
+    " extract(epoch FROM o.next_at - now())::float8, o.reason, o.parked, o.mark"
+    " FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[])) AS v(owner, module, key)"
+    " JOIN owed o USING (owner, module, key) WHERE o.receiver = ANY(CAST(:receivers AS text[]))"
+).columns(need=JSONB)
 _SETTLE = text("DELETE FROM owed WHERE mark = ANY(CAST(:marks AS bigint[]))")
-# A row that somebody else wrote meanwhile keeps what that writer asked for: the whole object, and not sooner.
-_KNOWN = "o.mark = ANY(CAST(:marks AS bigint[]))"
+# A row that somebody else wrote since it was read keeps what that writer asked for: the whole object, and not sooner.
 _OWE = text(
     "INSERT INTO owed AS o (receiver, owner, module, key, need, correlation_id, tries, next_at, reason, parked)"
     " SELECT v.receiver, v.owner, v.module, v.key, CAST(v.need AS jsonb), v.correlation_id, v.tries,"
-    " now() + v.delay * interval '1 second', v.reason, v.parked FROM unnest(CAST(:receivers AS text[]),"
-    " CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[]), CAST(:needs AS text[]),"
-    " CAST(:correlation_ids AS text[]), CAST(:tries AS integer[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]),"
-    " CAST(:parked AS boolean[])) AS v(receiver, owner, module, key, need, correlation_id, tries, delay, reason, parked)"
+    " now() + v.delay * interval '1 second', v.reason, v.parked"
+    " FROM unnest(CAST(:receivers AS text[]), CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[]),"
+    " CAST(:needs AS text[]), CAST(:correlation_ids AS text[]), CAST(:tries AS integer[]), CAST(:delays AS float8[]),"
+    " CAST(:reasons AS text[]), CAST(:parked AS boolean[]))"
+    " AS v(receiver, owner, module, key, need, correlation_id, tries, delay, reason, parked)"
     " ON CONFLICT (receiver, owner, module, key) DO UPDATE SET"
-    f" need = CASE WHEN {_KNOWN} OR o.need = excluded.need THEN excluded.need ELSE {_WHOLE} END,"
-    f" tries = CASE WHEN {_KNOWN} THEN excluded.tries ELSE o.tries END,"
-    f" next_at = CASE WHEN {_KNOWN} THEN excluded.next_at ELSE GREATEST(o.next_at, excluded.next_at) END,"
-    f" parked = {_KNOWN} AND excluded.parked,"
+    " need = CASE WHEN o.mark = ANY(CAST(:marks AS bigint[])) OR o.need = excluded.need THEN excluded.need"
+    " ELSE CAST(:whole AS jsonb) END,"
+    " tries = CASE WHEN o.mark = ANY(CAST(:marks AS bigint[])) THEN excluded.tries ELSE o.tries END,"
+    " next_at = CASE WHEN o.mark = ANY(CAST(:marks AS bigint[])) THEN excluded.next_at"
+    " ELSE GREATEST(o.next_at, excluded.next_at) END,"
+    " parked = o.mark = ANY(CAST(:marks AS bigint[])) AND excluded.parked,"
     " reason = excluded.reason, correlation_id = excluded.correlation_id, mark = DEFAULT"
     " RETURNING receiver, owner, module, key, mark"
 )
@@ -206,10 +212,10 @@ async def cursors(session: AsyncSession, shard: int, party_ids: Collection[int])
     return {row[0]: row[1] for row in found}
 
 
-async def advance(session: AsyncSession, shard: int, positions: Mapping[int, int]) -> None:
-    """Move cursors on, never back, and only those that are not below the kept tail (see `fallen`)."""
+async def advance(session: AsyncSession, shard: int, positions: Mapping[int, int]) -> set[int]:
+    """Move cursors on, never back; those that were not below the kept tail and so could move (see `fallen`)."""
     values = {"party_ids": list(positions), "positions": list(positions.values())}
-    await session.execute(_ADVANCE, {"shard": shard, **values})
+    return set((await session.execute(_ADVANCE, {"shard": shard, **values})).scalars())
 
 
 async def fallen(session: AsyncSession, shard: int, party_ids: Collection[int]) -> list[int]:
@@ -222,13 +228,13 @@ async def add(
     session: AsyncSession, *, receiver: str, owner: str, module: str, key: str, correlation_id: str, due_in: float
 ) -> None:
     """Owe a receiver the whole of an object, from `due_in` seconds on; a parked one is owed again."""
-    names = {"receiver": receiver, "owner": owner, "module": module, "key": key}
+    names = {"receiver": receiver, "owner": owner, "module": module, "key": key, "whole": WHOLE}
     await session.execute(_ADD, {**names, "correlation_id": correlation_id, "due_in": due_in})
 
 
 async def due(session: AsyncSession, receivers: Collection[str], limit: int) -> list[Debt]:
     """What is due now: at most `limit` rows a receiver, longest due first."""
-    return [Debt(*row) for row in await session.execute(_TYPED_DUE, {"receivers": list(receivers), "limit": limit})]
+    return [Debt(*row) for row in await session.execute(_DUE, {"receivers": list(receivers), "limit": limit})]
 
 
 async def standing(
@@ -237,7 +243,7 @@ async def standing(
     """What these receivers are owed already of these (owner, module, key), parked or not."""
     owners, modules, keys = zip(*objects, strict=True)
     names = {"owners": list(owners), "modules": list(modules), "keys": list(keys), "receivers": list(receivers)}
-    return [Debt(*row) for row in await session.execute(_TYPED_STANDING, names)]
+    return [Debt(*row) for row in await session.execute(_STANDING, names)]
 
 
 async def settle(session: AsyncSession, marks: Collection[int]) -> None:
@@ -259,6 +265,7 @@ async def owe(session: AsyncSession, debts: Collection[Debt]) -> dict[tuple[str,
         "reasons": [debt.reason for debt in debts],
         "parked": [debt.parked for debt in debts],
         "marks": [debt.mark for debt in debts if debt.mark is not None],
+        "whole": WHOLE,
     }
     return {(row[0], row[1], row[2], row[3]): row[4] for row in await session.execute(_OWE, names)}
 
@@ -284,8 +291,3 @@ async def progress(session: AsyncSession, walked: Mapping[int, int], finished: C
         await session.execute(_PROGRESS, {"ids": list(walked), "last_ids": list(walked.values())})
     if finished:
         await session.execute(_FINISH, {"ids": list(finished)})
-
-
-# JSON comes out of a textual statement as text unless its column is named.
-_TYPED_DUE = _DUE.columns(need=JSONB)
-_TYPED_STANDING = _STANDING.columns(need=JSONB)

@@ -114,7 +114,8 @@ _FOLDED = text(
     "SELECT min(position), owner, module, key, audience, part_ids, fields,"
     " (array_agg(correlation_id ORDER BY position DESC))[1] FROM change_log"
     " WHERE shard = :shard AND position > :after AND position <= :upto AND (audience = :receiver"
-    " OR (audience = '*' AND (owner, module) IN (SELECT * FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[])))))"
+    " OR (audience = '*' AND (owner, module) IN"
+    " (SELECT * FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[])))))"
     " GROUP BY owner, module, key, audience, part_ids, fields ORDER BY 1"
 )
 _OLD = text(

@@ -29,14 +29,14 @@ class Cdr:
     waits: bool
 
 
-_WANTED = "unnest(CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[])) AS v(owner, module, key)"
 _STATES = text(
-    "SELECT (SELECT value FROM counter WHERE name = 'directory'), o.module,"
-    " o.id, o.owner, o.key, o.audience, o.body, o.times, o.last_updated, o.deleted, o.stored_at"
-    f" FROM {_WANTED} JOIN object o USING (owner, module, key) WHERE o.audience = ANY(CAST(:audiences AS text[]))"
+    "SELECT (SELECT value FROM counter WHERE name = 'directory'), module,"
+    " o.id, owner, key, o.audience, o.body, o.times, o.last_updated, o.deleted, o.stored_at"
+    " FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[])) AS v(owner, module, key)"
+    " JOIN object o USING (owner, module, key) WHERE o.audience = ANY(CAST(:audiences AS text[]))"
 ).columns(times=JSONB)
 _CDRS = text(
-    "SELECT c.seq, c.owner, c.key, c.receiver, b.body, c.last_updated, c.recorded_at,"
+    "SELECT c.seq, owner, key, c.receiver, b.body, c.last_updated, c.recorded_at,"
     " c.credit_of IS NOT NULL AND EXISTS (SELECT FROM owed w WHERE w.receiver = c.receiver AND w.owner = c.owner"
     " AND w.module = :module AND w.key = c.credit_of)"
     " FROM unnest(CAST(:owners AS text[]), CAST(:keys AS text[])) AS v(owner, key)"
@@ -80,17 +80,13 @@ async def cdrs(session: AsyncSession, module: str, objects: Iterable[tuple[str, 
     """CDRs by (owner, key); `module` is the name under which CDRs are owed."""
     owners, keys = zip(*objects, strict=True)
     found = await session.execute(_CDRS, {"module": module, "owners": list(owners), "keys": list(keys)})
-    return [
-        Cdr(r[0], r[1], r[2], r[3], Kept(r[0], r[1], r[2], r[3], r[4], {}, r[5], False, r[6]), r[7]) for r in found
-    ]
+    return [Cdr(r[0], r[1], r[2], r[3], Kept(r[0], r[1], r[2], r[3], r[4], {}, r[5], False, r[6]), r[7]) for r in found]
 
 
 async def cdrs_delivered(session: AsyncSession, delivered: Collection[tuple[int, str | None, int | None]]) -> None:
     """CDRs (seq, the receiver's Location, HTTP status) have left the hub's custody."""
     seqs, locations, statuses = zip(*delivered, strict=True)
-    await session.execute(
-        _DELIVERED, {"seqs": list(seqs), "locations": list(locations), "statuses": list(statuses)}
-    )
+    await session.execute(_DELIVERED, {"seqs": list(seqs), "locations": list(locations), "statuses": list(statuses)})
 
 
 async def cdrs_held_up(session: AsyncSession, failed: Collection[tuple[int, str, int | None]]) -> None:

@@ -1,0 +1,91 @@
+"""Real-time authorise and commands: the right party is asked, its own answer comes back, nothing is made up."""
+
+from typing import Any
+
+import pytest
+
+from hub.ocpi import headers
+from hub.sandbox import samples
+from hub.sandbox.cpo import CpoBackend
+from hub.sandbox.emsp import Emsp
+
+
+async def test_authorise_goes_to_the_emsp_named(cpo: CpoBackend, emsp: Emsp) -> None:
+    token = samples.token()
+    await emsp.put_token(token, to=emsp.hub)
+    answer = await cpo.authorise(token["uid"], {"location_id": "LOC1"}, to="DE*MSA")
+    assert answer.data["allowed"] == "ALLOWED"
+    assert answer.headers[headers.FROM_PARTY] == "MSA"
+    assert not emsp.faults
+
+
+@pytest.mark.catalogue("TOK-026", "TOK-020")
+async def test_without_a_receiver_the_owner_of_the_token_is_asked(
+    cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp
+) -> None:
+    token = samples.token()
+    await emsp.put_token(token, to=emsp.hub)
+    answer = await cpo.authorise(token["uid"].lower(), to=None)
+    assert answer.data["allowed"] == "ALLOWED"
+    assert not [r for r in other_emsp.received if "authorize" in r.path]
+
+
+@pytest.mark.catalogue("TOK-022", "TOK-026")
+async def test_a_token_nobody_pushed_is_asked_of_all_and_never_invented(
+    cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp
+) -> None:
+    secret = samples.token("FR*MSB", "DEADBEEF01")
+    other_emsp.tokens["RFID", "DEADBEEF01"] = secret
+    found = await cpo.authorise("DEADBEEF01", to=None)
+    assert (found.data["allowed"], found.headers[headers.FROM_PARTY]) == ("ALLOWED", "MSB")
+    unknown = await cpo.authorise("CAFE", to=None)
+    assert (unknown.http_status, unknown.status_code, unknown.data) == (404, 2004, None)
+
+
+async def test_nobody_to_ask_is_4001(cpo: CpoBackend) -> None:
+    assert (await cpo.authorise("CAFE", to=None)).status_code == 4001
+
+
+@pytest.mark.catalogue("TOK-028")
+async def test_an_emsp_that_is_away_gives_no_answer(cpo: CpoBackend, emsp: Emsp) -> None:
+    token = samples.token()
+    await emsp.put_token(token, to=emsp.hub)
+    await emsp.go_away()
+    assert (await cpo.authorise(token["uid"], to=None)).status_code == 4003
+    assert (await cpo.authorise("CAFE", to=None)).status_code == 4002
+
+
+async def test_a_command_and_its_result(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
+    await cpo.put_location(samples.location(), to=cpo.hub)
+    await cpo.put_tariff(samples.tariff(), to=cpo.hub)
+    command = await emsp.start_session(samples.token(), "LOC1", "EVSE1", to="NL*CPA")
+    assert command.accepted
+    assert await emsp.result(command) == "ACCEPTED"
+    seen = next(r for r in cpo.received if "START_SESSION" in r.path)
+    assert seen.body["response_url"].startswith(running.url)
+    assert len(seen.body["response_url"]) <= 255
+    session = await emsp.until(lambda: emsp.sessions.all(), 10, "the Session")
+    stop = await emsp.stop_session(session[0]["id"], to="NL*CPA")
+    assert await emsp.result(stop) == "ACCEPTED"
+    cdr = await emsp.until(lambda: list(emsp.cdrs.values()), 10, "the CDR")
+    assert cdr[0]["session_id"] == session[0]["id"]
+    assert not (cpo.faults + emsp.faults)
+
+
+@pytest.mark.catalogue("CMD-019", "CMD-020", "CMD-042", "CMD-009")
+async def test_commands_that_are_refused(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
+    await cpo.put_location(samples.location(), to=cpo.hub)
+    foreign = samples.token("FR*MSB")
+    assert (
+        await emsp.command("START_SESSION", {"token": foreign, "location_id": "LOC1"}, "NL*CPA")
+    ).answer.status_code == 2001
+    body = {"session_id": "S1", "response_url": "http://127.0.0.9:1/elsewhere"}
+    elsewhere = await emsp.send("POST", "commands", "STOP_SESSION", to="NL*CPA", body=body)
+    assert (elsewhere.status_code, "response_url" in elsewhere.message) == (2001, True)
+    unnamed = await emsp.send("POST", "commands", "DANCE", to="NL*CPA", body=body)
+    assert unnamed.http_status == 404
+    unknown = await cpo.call(
+        "POST", f"{running.url}/ocpi/2.2.1/cb/unknown", cpo.registered.token_out, {"result": "FAILED"}
+    )
+    assert unknown.http_status == 404
+    assert (await emsp.stop_session("S9", to="NL*CPA")).answer.data["result"] == "UNKNOWN_SESSION"

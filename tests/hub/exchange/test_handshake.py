@@ -1,0 +1,148 @@
+"""Registration in both directions, renewal, the 405 cases, and who may register what."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from hub.exchange import handshake
+from hub.ocpi.errors import UnableToUseClientApi
+from hub.ocpi.types import PartyId
+from hub.sandbox.cpo import CpoBackend
+from hub.sandbox.emsp import Emsp
+from hub.sandbox.platform import Platform
+from hub.sandbox.registration import Refused
+
+CPA = PartyId.parse("NL*CPA")
+
+
+async def invite(running: Any, code: PartyId = CPA, role: str = "CPO") -> str:
+    token: str = await handshake.invite(running.hub, "a partner", [(code, role)])
+    return token
+
+
+@pytest.mark.catalogue("CRED-004", "CRED-005", "CRED-006", "CRED-008", "CRED-009", "CRED-010", "CRED-044", "CRED-045")
+async def test_a_platform_registers_and_token_a_is_void(running: Any) -> None:
+    async with CpoBackend("NL*CPA") as cpo:
+        token_a = await invite(running)
+        peer = await cpo.register(running.hub.versions_url, token_a)
+        assert [role["role"] for role in peer.roles] == ["HUB"]
+        assert peer.token_out not in (token_a, peer.token_in)
+        party = running.hub.directory.now.party(CPA)
+        assert party.platform.status == "CONNECTED"
+        assert party.platform.token_out == peer.token_in
+        assert party.platform.endpoint("locations", "SENDER") == cpo.url("locations", "SENDER")
+        assert (await cpo.call("GET", running.hub.versions_url, token_a)).http_status == 401
+        credentials = await cpo.call("GET", peer.endpoints["credentials", "SENDER"], peer.token_out)
+        assert credentials.data["token"] == peer.token_out
+        assert not cpo.faults
+
+
+@pytest.mark.catalogue("TF-009", "TF-010", "TF-071")
+@pytest.mark.parametrize("path", ["versions", "2.2.1", "2.2.1/credentials", "2.2.1/sender/locations", "nothing/here"])
+async def test_without_a_known_token_everything_is_401_with_an_envelope(running: Any, path: str) -> None:
+    async with Platform("NL*CPA") as stranger:
+        answer = await stranger.call("GET", f"{running.url}/ocpi/{path}", "no-such-token")
+    assert (answer.http_status, answer.status_code) == (401, 2000)
+
+
+@pytest.mark.catalogue("TF-011", "TF-012", "VER-014")
+async def test_token_a_opens_versions_and_credentials_only(running: Any) -> None:
+    token_a = await invite(running)
+    async with Platform("NL*CPA") as cpo:
+        for path, status in [
+            ("versions", 200),
+            ("2.2.1", 200),
+            ("2.2.1/credentials", 200),
+            ("2.2.1/sender/tokens", 401),
+        ]:
+            assert (await cpo.call("GET", f"{running.url}/ocpi/{path}", token_a)).http_status == status
+
+
+@pytest.mark.catalogue("CRED-026", "CRED-029", "CRED-034", "CRED-023")
+async def test_the_405_cases(running: Any, cpo: CpoBackend) -> None:
+    url, peer = f"{running.url}/ocpi/2.2.1/credentials", cpo.registered
+    body = cpo.credentials("another-token")
+    assert (await cpo.call("POST", url, peer.token_out, body)).http_status == 405
+    assert (await cpo.call("PATCH", url, peer.token_out, body)).http_status == 405
+    token_a = await invite(running, PartyId.parse("NL*NEW"))
+    for method in ("PUT", "DELETE"):
+        assert (await cpo.call(method, url, token_a, body)).http_status == 405
+
+
+@pytest.mark.catalogue("CRED-030", "CRED-031", "CRED-019")
+async def test_renewal_changes_both_tokens_and_the_old_one_overlaps(running: Any, cpo: CpoBackend) -> None:
+    before = cpo.registered
+    after = await cpo.renew()
+    assert {before.token_in, before.token_out}.isdisjoint({after.token_in, after.token_out})
+    assert running.hub.directory.now.party(CPA).platform.token_out == after.token_in
+    assert (await cpo.call("GET", running.hub.versions_url, before.token_out)).http_status == 200
+
+
+@pytest.mark.catalogue("CRED-033", "CRED-035", "CRED-036")
+async def test_leaving_voids_the_token_and_suspends_the_party(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
+    old = cpo.registered.token_out
+    await cpo.leave()
+    assert (await cpo.call("GET", running.hub.versions_url, old)).http_status == 401
+    asked = await emsp.send("GET", "locations", interface="SENDER", to="NL*CPA")
+    assert asked.status_code == 4003
+
+
+@pytest.mark.catalogue("CRED-011", "CRED-020")
+async def test_a_failed_callback_is_3001_and_token_a_stays_good(running: Any) -> None:
+    token_a = await invite(running)
+    async with CpoBackend("NL*CPA") as cpo:
+        cpo.knobs.http_status = 500
+        with pytest.raises(Refused) as refused:
+            await cpo.register(running.hub.versions_url, token_a)
+        assert refused.value.answer.status_code == 3001
+        cpo.knobs.http_status = None
+        await cpo.register(running.hub.versions_url, token_a)
+
+
+@pytest.mark.catalogue("CRED-022", "VER-024")
+async def test_a_platform_that_offers_nothing_is_3003(running: Any) -> None:
+    token_a = await invite(running)
+    async with Platform("NL*CPA") as bare:
+        bare.role, bare.modules = "CPO", ()  # type: ignore[misc]
+        with pytest.raises(Refused) as refused:
+            await bare.register(running.hub.versions_url, token_a)
+    assert refused.value.answer.status_code == 3003
+
+
+@pytest.mark.catalogue("CRED-048", "CRED-049")
+async def test_only_invited_roles_that_nobody_else_holds_are_registered(running: Any, cpo: CpoBackend) -> None:
+    for code, role, asked in [("NL*AAA", "CPO", "NL*BBB"), ("NL*AAA", "EMSP", "NL*AAA"), ("NL*CPA", "CPO", "NL*CPA")]:
+        token_a = await invite(running, PartyId.parse(code), role)
+        async with CpoBackend(asked) as other:
+            with pytest.raises(Refused) as refused:
+                await other.register(running.hub.versions_url, token_a)
+        assert refused.value.answer.status_code == 2001
+
+
+async def test_addresses_the_operator_did_not_allow_are_refused(running: Any, cpo: CpoBackend) -> None:
+    token_a = await invite(running, PartyId.parse("NL*EVL"))
+    body = cpo.credentials("another-token") | {"url": "http://169.254.169.254/versions"}
+    body["roles"][0]["party_id"] = "EVL"
+    answer = await cpo.call("POST", f"{running.url}/ocpi/2.2.1/credentials", token_a, body)
+    assert (answer.http_status, answer.status_code) == (200, 3001)
+
+
+@pytest.mark.catalogue("CRED-013")
+async def test_the_hub_starts_the_handshake(running: Any) -> None:
+    async with Emsp("DE*MSA") as emsp:
+        token_a, versions_url = emsp.invite()
+        roles = [(PartyId.parse("DE*MSA"), "EMSP")]
+        await handshake.start(running.hub, versions_url, token_a, "the eMSP", roles)
+        assert running.hub.directory.now.party(PartyId.parse("DE*MSA")).platform.status == "CONNECTED"
+        assert emsp.registered.is_hub
+        assert (await emsp.pull("locations", to=emsp.hub)) == []
+        with pytest.raises(UnableToUseClientApi):
+            await handshake.start(running.hub, versions_url, "wrong-token", "again", roles)
+
+
+async def test_registration_opens_a_lane_and_a_backfill(running: Any, emsp: Emsp) -> None:
+    async with running.hub.db.unit_of_work() as session:
+        lanes = (await session.execute(text("SELECT receiver FROM lane"))).scalars().all()
+    assert list(lanes) == ["DE*MSA"]
+    assert not emsp.faults

@@ -1,0 +1,80 @@
+"""The routes and the catalogue against the spec's method tables."""
+
+import pytest
+from fastapi.routing import APIRoute
+
+from hub.app import OCPI_ROUTERS
+from modules.catalog import CATALOG, FUNCTIONAL
+
+# Copied by hand from "Interfaces and Endpoints" of each module file: (interface, path below the endpoint) -> methods.
+OBJECT = "/{country_code}/{party_id}/{id}"
+TABLE: dict[str, dict[tuple[str, str], set[str]]] = {
+    "locations": {
+        ("SENDER", ""): {"GET"},
+        ("SENDER", "/{id}"): {"GET"},
+        ("SENDER", "/{id}/{evse_uid}"): {"GET"},
+        ("SENDER", "/{id}/{evse_uid}/{connector_id}"): {"GET"},
+        ("RECEIVER", OBJECT): {"GET", "PUT", "PATCH"},
+        ("RECEIVER", OBJECT + "/{evse_uid}"): {"GET", "PUT", "PATCH"},
+        ("RECEIVER", OBJECT + "/{evse_uid}/{connector_id}"): {"GET", "PUT", "PATCH"},
+    },
+    "sessions": {
+        ("SENDER", ""): {"GET"},
+        ("SENDER", "/{id}/charging_preferences"): {"PUT"},
+        ("RECEIVER", OBJECT): {"GET", "PUT", "PATCH"},
+    },
+    "cdrs": {("SENDER", ""): {"GET"}, ("RECEIVER", ""): {"POST"}, ("RECEIVER", "/{id}"): {"GET"}},
+    "tariffs": {("SENDER", ""): {"GET"}, ("RECEIVER", OBJECT): {"GET", "PUT", "DELETE"}},
+    "tokens": {
+        ("SENDER", ""): {"GET"},
+        ("SENDER", "/{id}/authorize"): {"POST"},
+        ("RECEIVER", OBJECT): {"GET", "PUT", "PATCH"},
+    },
+    "commands": {
+        ("RECEIVER", f"/{name}"): {"POST"}
+        for name in ("START_SESSION", "STOP_SESSION", "RESERVE_NOW", "CANCEL_RESERVATION", "UNLOCK_CONNECTOR")
+    },
+}
+ID_NAMES = ("location_id", "session_id", "tariff_id", "token_uid", "cdr_location")
+
+
+def routes(module: str) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for router in OCPI_ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            version, interface, name, *rest = [*route.path.strip("/").split("/"), "", "", ""]
+            if version == "2.2.1" and name == module:
+                below = "".join(f"/{part}" for part in rest if part)
+                for id_name in ID_NAMES:
+                    below = below.replace("{" + id_name + "}", "{id}")
+                found.setdefault((interface.upper(), below), set()).update(route.methods)
+    return found
+
+
+@pytest.mark.catalogue(
+    "LOC-012",
+    "LOC-016",
+    "LOC-019",
+    "SES-016",
+    "SES-021",
+    "CDR-017",
+    "TAR-004",
+    "TAR-005",
+    "TOK-010",
+    "TOK-018",
+    "CMD-007",
+    "CMD-008",
+)
+@pytest.mark.parametrize("module", sorted(TABLE))
+def test_routes_are_those_of_the_spec(module: str) -> None:
+    assert routes(module) == TABLE[module]
+
+
+@pytest.mark.parametrize("module", FUNCTIONAL, ids=lambda module: module.name)
+def test_catalogue_rows_name_the_same_methods(module: object) -> None:
+    name = module.name
+    row = CATALOG[name]
+    for interface, methods in (("SENDER", row.sender_methods), ("RECEIVER", row.receiver_methods)):
+        offered = set().union(*(m for (i, _), m in TABLE[name].items() if i == interface))
+        assert offered == methods or (name, interface) == ("commands", "SENDER")
