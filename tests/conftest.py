@@ -1,0 +1,106 @@
+"""A real PostgreSQL and a real Redis for every test process, started here and stopped at the end.
+
+Nothing on the machine is used but programs: a DATABASE_URL or REDIS_URL in the environment is taken away, so that
+no test can ever write into somebody's database. The schema is migrated once, and every test that asks for
+`database_url` gets a copy of that database to itself.
+"""
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from hub.services.data import DataDirectory
+from hub.services.postgres import Postgres
+from hub.services.redis import Redis
+from hub.settings import Settings
+from hub.store import migrate
+
+for variable in [name for name in os.environ if name.startswith(("HUB_", "DATABASE_URL", "REDIS_URL"))]:
+    del os.environ[variable]
+Settings.model_config["env_file"] = None
+
+TEMPLATE = "template_hub"
+# A test database does not outlive its test: what makes it safe on disk only costs time.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+
+@pytest.fixture(scope="session")
+async def test_data(tmp_path_factory: pytest.TempPathFactory) -> DataDirectory:
+    """The data directory of this test process."""
+    data = DataDirectory(tmp_path_factory.mktemp("services"))
+    data.create()
+    return data
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(test_data: DataDirectory) -> AsyncIterator[Postgres]:
+    """The PostgreSQL of this test process, its template database migrated."""
+    server = Postgres(test_data, FAST)
+    await server.start()
+    try:
+        connection = await asyncpg.connect(server.url, ssl=False)
+        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        await connection.close()
+        await asyncio.to_thread(migrate.upgrade, _database(server, TEMPLATE))
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def redis_server(test_data: DataDirectory) -> AsyncIterator[Redis]:
+    """The Redis of this test process."""
+    server = Redis(test_data)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture(scope="session")
+def database_names() -> "itertools.count[int]":
+    """Numbers for the databases of this test process."""
+    return itertools.count(1)
+
+
+@pytest.fixture
+async def database_url(postgres_server: Postgres, database_names: "itertools.count[int]") -> AsyncIterator[str]:
+    """The address of an empty, migrated database, as its owner; gone after the test."""
+    name = f"test_{next(database_names)}"
+    connection = await asyncpg.connect(postgres_server.url, ssl=False)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        yield _database(postgres_server, name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def redis_url(redis_server: Redis) -> str:
+    """The address of an empty Redis."""
+    async with redis.asyncio.from_url(redis_server.url) as client:
+        await client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Wait until a condition holds: `await eventually(lambda: ...)`; fails after 20 seconds."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen"
+            await asyncio.sleep(0.02)
+
+    return wait
+
+
+def _database(server: Postgres, name: str) -> str:
+    return server.url.rpartition("/")[0] + f"/{name}"
