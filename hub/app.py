@@ -71,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Knutpunkt operator API", lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url=None)
     app.include_router(operator_api.router)
     app.add_exception_handler(OcpiError, operator_api.refuse)
+    app.add_exception_handler(HTTPException, _refuse_outside)
     app.add_api_route("/livez", livez, include_in_schema=False)
     app.add_api_route("/readyz", readyz, include_in_schema=False)
     app.add_api_route("/health", readyz, include_in_schema=False)
@@ -128,6 +129,14 @@ async def _refuse(request: Request, error: Exception) -> Response:
         )
         return respond(forward.refused(call, hub.code, error))
     return Response(envelope.refusal(error), error.http_status, media_type="application/json")
+
+
+async def _refuse_outside(request: Request, error: Exception) -> Response:
+    """A URL that is neither OCPI's nor the operator's, or a malformed one below /ocpi."""
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith("/ocpi"):
+        return await _refuse_http(request, error)
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:

@@ -8,14 +8,14 @@ import asyncio
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.exchange import auth
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers
-from hub.ocpi.errors import InvalidJson, OcpiError, ServerError, TooLarge
+from hub.ocpi.errors import InvalidJson, NotFound, OcpiError, ServerError, TooLarge
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +50,8 @@ class Gate:
         try:
             hub: Hub = scope["app"].state.hub
             access = await auth.identify(hub, given.get("authorization"))
+            if not scope["path"].isprintable():
+                raise NotFound("the URL holds characters that OCPI does not allow")
             body = await _read(receive, given)
             scope["state"] = {
                 **scope.get("state", {}),
@@ -61,7 +63,7 @@ class Gate:
             await self._app(scope, receive, echoing)
         except OcpiError as error:
             await _refuse(echoing, error.http_status, error)
-        except (DBAPIError, PoolTimeout, OSError) as error:
+        except (InterfaceError, OperationalError, PoolTimeout, OSError) as error:
             log.error(
                 "the database did not serve a request, the caller was told to come again", error=repr(error)[:300]
             )

@@ -168,6 +168,8 @@ async def discover(hub: Hub, versions_url: str, token: str) -> Published:
 
 async def _exchange(hub: Hub, platform_id: int, body: Credentials) -> Credentials:
     check(hub.catalog["credentials"].model, body)
+    if not all("!" <= character <= "~" for character in body["token"]):
+        raise InvalidParameters("token: printable ASCII without spaces (CRED-038)")
     roles = await _admit(hub, platform_id, body)
     published = await discover(hub, body["url"], body["token"])
     token_c = new_token()

@@ -144,21 +144,21 @@ async def append(
     await session.execute(_APPEND, {**values, "correlation_id": correlation_id})
 
 
-async def stamp(session: AsyncSession, shard: int, full: bool, limit: int = STAMPED_AT_ONCE) -> int:
-    """Give positions to at most `limit` committed rows, and notify; how many. The session must be fresh: the lock
-    comes first, so that the search sees all that the stamper before committed. `full` searches below the low water.
-    """
+async def stamp(session: AsyncSession, shard: int, full: bool, limit: int = STAMPED_AT_ONCE) -> tuple[int, int]:
+    """Give positions to at most `limit` committed rows, and notify: how many, and the last position of the log. The
+    session must be fresh: the lock comes first, so that the search sees all that the stamper before committed. `full`
+    searches below the low water."""
     await session.execute(_LOCK, {"space": LOCKS, "shard": shard})
     head, low = (await session.execute(_MARKS, {"shard": shard})).one()
     found = await session.execute(_UNSTAMPED, {"shard": shard, "low": 0 if full else low, "limit": limit})
     ids = list(found.scalars())
     if not ids:
-        return 0
+        return 0, head
     await session.execute(_STAMP, {"head": head, "ids": ids})
     low = max(low, ids[-1] - _MARGIN)
     await session.execute(_ADVANCE, {"shard": shard, "position": head + len(ids), "low": low})
     await session.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"{shard}:{head + len(ids)}"})
-    return len(ids)
+    return len(ids), head + len(ids)
 
 
 async def head(session: AsyncSession, shard: int) -> Head:

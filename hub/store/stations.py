@@ -45,13 +45,15 @@ _STATION_STATUS = text(
     " WHERE station_id = :station_id"
 )
 _CONNECTOR_STATUS = text(
-    "WITH told AS (UPDATE station_connector SET status = :status, error_code = :error_code, status_at = :at,"
-    "  due_at = CASE WHEN status = :status THEN due_at ELSE now() + CAST(:settle AS interval) END"
-    "  WHERE station_id = :station_id AND ocpp_connector_id = :connector"
-    "  AND (status_at IS NULL OR status_at <= :at) RETURNING ocpp_connector_id),"
+    "WITH said AS (SELECT CAST(:station_id AS text) AS station_id, CAST(:connector AS int) AS connector,"
+    "   CAST(:status AS text) AS status, CAST(:at AS timestamptz) AS at),"
+    " told AS (UPDATE station_connector c SET status = said.status, error_code = :error_code, status_at = said.at,"
+    "  due_at = CASE WHEN c.status = said.status THEN c.due_at ELSE now() + CAST(:settle AS interval) END"
+    "  FROM said WHERE c.station_id = said.station_id AND c.ocpp_connector_id = said.connector"
+    "  AND (c.status_at IS NULL OR c.status_at <= said.at) RETURNING c.ocpp_connector_id),"
     " noted AS (INSERT INTO reading (station_id, ocpp_connector_id, transaction_id, at, status)"
-    "  SELECT station_id, ocpp_connector_id, transaction_id, :at, :status FROM charging"
-    "  WHERE station_id = :station_id AND ocpp_connector_id = :connector AND state = 'open')"
+    "  SELECT c.station_id, c.ocpp_connector_id, c.transaction_id, said.at, said.status FROM charging c, said"
+    "  WHERE c.station_id = said.station_id AND c.ocpp_connector_id = said.connector AND c.state = 'open')"
     " SELECT count(*) FROM told"
 )
 _LOOK_AGAIN = text(

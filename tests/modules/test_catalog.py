@@ -4,6 +4,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from hub.app import OCPI_ROUTERS
+from hub.ocpi.module import Module
 from modules.catalog import CATALOG, FUNCTIONAL
 
 # Copied by hand from "Interfaces and Endpoints" of each module file: (interface, path below the endpoint) -> methods.
@@ -48,7 +49,7 @@ def routes(module: str) -> dict[tuple[str, str], set[str]]:
                 below = "".join(f"/{part}" for part in rest if part)
                 for id_name in ID_NAMES:
                     below = below.replace("{" + id_name + "}", "{id}")
-                found.setdefault((interface.upper(), below), set()).update(route.methods)
+                found.setdefault((interface.upper(), below), set()).update(route.methods or ())
     return found
 
 

@@ -27,12 +27,14 @@ ALTER TABLE object ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_view ON object TO knutpunkt_app USING (
     current_setting('hub.party', true) = '*'
     OR owner = current_setting('hub.party', true)
-    OR audience IN ('*', current_setting('hub.party', true)));
+    OR audience IN ('*', current_setting('hub.party', true)))
+    WITH CHECK (current_setting('hub.party', true) IN ('*', owner));
 ALTER TABLE cdr ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_cdrs ON cdr TO knutpunkt_app USING (
     current_setting('hub.party', true) = '*'
     OR owner = current_setting('hub.party', true)
-    OR receiver = current_setting('hub.party', true));
+    OR receiver = current_setting('hub.party', true))
+    WITH CHECK (current_setting('hub.party', true) IN ('*', owner));
 """
 FIRST_ROWS = """
 INSERT INTO counter (name, value) VALUES ('directory', 1);
