@@ -23,6 +23,7 @@ async def identify(hub: Hub, authorization: str | None) -> Access:
         access = _lookup(hub, tokens)
     if access is None:
         raise Unauthorized("the Authorization header shows no token that this hub has issued")
+    hub.presence.heard(access.platform.id)
     return access
 
 

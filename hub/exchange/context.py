@@ -8,6 +8,7 @@ from typing import Any
 from hub.delivery.bell import Bell
 from hub.exchange.call import Call
 from hub.exchange.journal import Journal
+from hub.exchange.presence import Presence
 from hub.ocpi.client import Outbound
 from hub.ocpi.module import Catalog
 from hub.ocpi.types import PartyId
@@ -31,6 +32,7 @@ class Hub:
     directory: DirectoryCache
     bell: Bell
     journal: Journal
+    presence: Presence
     hosted_commands: HostedCommands | None = None
     code: PartyId = field(init=False)
     base_url: str = field(init=False)
@@ -60,7 +62,10 @@ class Hub:
             journal = Journal(db)
             await journal.start()
             stack.push_async_callback(journal.stop)
+            presence = Presence(db)
+            await presence.start()
+            stack.push_async_callback(presence.stop)
             bell = Bell(settings.redis_url)
             bell.start()
             stack.callback(bell.stop)
-            yield cls(settings, catalog, db, seal, outbound, directory, bell, journal)
+            yield cls(settings, catalog, db, seal, outbound, directory, bell, journal, presence)

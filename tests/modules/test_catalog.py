@@ -73,9 +73,8 @@ def test_routes_are_those_of_the_spec(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", FUNCTIONAL, ids=lambda module: module.name)
-def test_catalogue_rows_name_the_same_methods(module: object) -> None:
-    name = module.name
-    row = CATALOG[name]
+def test_catalogue_rows_name_the_same_methods(module: Module) -> None:
+    name, row = module.name, CATALOG[module.name]
     for interface, methods in (("SENDER", row.sender_methods), ("RECEIVER", row.receiver_methods)):
         offered = set().union(*(m for (i, _), m in TABLE[name].items() if i == interface))
         assert offered == methods or (name, interface) == ("commands", "SENDER")
