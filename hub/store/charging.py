@@ -86,6 +86,10 @@ _PUBLISHED = text(
     "  WHEN changes > :changes THEN now() + CAST(:quiet AS interval) END"
     " WHERE transaction_id = :transaction_id"
 )
+_TRY_AGAIN = text(
+    "UPDATE charging SET due_at = now() + CAST(:after AS interval)"
+    " WHERE transaction_id = :transaction_id AND due_at = :claimed"
+)
 
 
 @dataclass(frozen=True)
@@ -188,10 +192,10 @@ async def published(session: AsyncSession, claimed: Charging, quiet: timedelta) 
     await session.execute(_PUBLISHED, {**names, "register_wh": claimed.register_wh, "quiet": quiet})
 
 
-async def try_again(session: AsyncSession, transaction_id: int, after: timedelta) -> None:
-    """It could not be published now."""
-    statement = text("UPDATE charging SET due_at = now() + CAST(:after AS interval) WHERE transaction_id = :number")
-    await session.execute(statement, {"number": transaction_id, "after": after})
+async def try_again(session: AsyncSession, claimed: Charging, after: timedelta) -> None:
+    """It could not be published now; what happened meanwhile stays due as it is."""
+    names = {"transaction_id": claimed.transaction_id, "claimed": claimed.due_at, "after": after}
+    await session.execute(_TRY_AGAIN, names)
 
 
 async def settle_tariff(session: AsyncSession, transaction_id: int, tariff: str) -> None:

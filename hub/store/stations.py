@@ -28,7 +28,11 @@ _NOTIFY = text("SELECT pg_notify(:channel, :message)")
 _RELEASE = text(
     "UPDATE station SET connected = false, last_seen_at = now() WHERE station_id = :station_id AND epoch = :epoch"
 )
-_SEEN = text("UPDATE station SET last_seen_at = now() WHERE station_id = ANY(:stations) AND connected")
+_SEEN = text(
+    "WITH back AS (SELECT station_id FROM station WHERE station_id = ANY(:stations) AND connected AND away),"
+    " told AS (UPDATE station_connector c SET due_at = now() FROM back WHERE c.station_id = back.station_id)"
+    " UPDATE station SET last_seen_at = now(), away = false WHERE station_id = ANY(:stations) AND connected"
+)
 _AWAY = text(
     "WITH gone AS (UPDATE station SET away = true"
     "  WHERE NOT away AND last_seen_at < now() - CAST(:grace AS interval) RETURNING station_id),"
@@ -154,7 +158,7 @@ async def release(session: AsyncSession, station_id: str, epoch: int) -> None:
 
 
 async def seen(session: AsyncSession, stations: Sequence[str]) -> None:
-    """These stations have given a sign of life."""
+    """These stations have given a sign of life; those that were thought away are back."""
     await session.execute(_SEEN, {"stations": list(stations)})
 
 

@@ -1,0 +1,97 @@
+"""Who gets what: the rule of broadcasts as pure functions over the directory, and the index of lanes made from it.
+
+CPO data goes to eMSP-type parties, eMSP data and whatever an OTHER party pushes to CPOs, never back to the owner
+(TF-098..TF-100, TF-111); to parties that publish the module as RECEIVER, are served by a lane and whom an agreement
+with the owner (or the hub's default) allows it.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from hub.delivery.lanes import Lane
+from hub.ocpi.errors import InvalidParameters
+from hub.ocpi.module import Catalog
+from hub.ocpi.types import PartyId
+from hub.store.directory import Directory, PartyView
+from hub.store.objects import EVERYBODY
+
+EMSP_TYPES = frozenset({"EMSP", "NSP", "OTHER", "NAP"})
+"""Who CPO data is for. NAP is not named in the spec's broadcast text; an agreement decides."""
+
+REACHED = frozenset({"CONNECTED", "OFFLINE"})
+
+
+def served(party: PartyView | None) -> bool:
+    """Whether a lane serves this party: on a platform of its own, not SUSPENDED, pushed to, with something to push."""
+    if party is None or party.roles <= {"HUB"}:
+        return False
+    platform = party.platform
+    pushed_to = not platform.hosted and platform.status in REACHED and platform.resync == "push"
+    return pushed_to and any(role == "RECEIVER" for _, role in platform.endpoints)
+
+
+def wants(directory: Directory, catalog: Catalog, owner: PartyId, module: str, receiver: PartyId) -> bool:
+    """Whether a broadcast of `owner`'s `module` goes to `receiver`."""
+    row, source, target = catalog.get(module), directory.party(owner), directory.party(receiver)
+    if row is None or not row.broadcast or source is None or target is None or owner == receiver:
+        return False
+    opposite = EMSP_TYPES if row.owner == "CPO" and "CPO" in source.roles else {"CPO"}
+    return bool(target.roles & opposite) and takes(directory, owner, module, receiver)
+
+
+def takes(directory: Directory, owner: PartyId, module: str, receiver: PartyId) -> bool:
+    """Whether `receiver` may be sent an object of `owner` that was meant for it alone."""
+    target = directory.party(receiver)
+    if target is None or not served(target) or target.platform.endpoint(module, "RECEIVER") is None:
+        return False
+    return directory.allows(owner, receiver, module)
+
+
+def broadcasts_to(directory: Directory, catalog: Catalog, receiver: PartyId) -> list[tuple[str, str]]:
+    """The (owner, module) pairs whose broadcasts go to `receiver`."""
+    modules = [row.name for row in catalog.values() if row.broadcast]
+    return [
+        (str(party.code), module)
+        for party in directory.parties
+        for module in modules
+        if wants(directory, catalog, party.code, module, receiver)
+    ]
+
+
+def everything_for(directory: Directory, catalog: Catalog, receiver: PartyId) -> list[tuple[str, str]]:
+    """The (owner, module) pairs a full delivery to `receiver` walks: broadcasts, and what hosted parties push to it
+    alone. (What others push directly was delivered while they waited.)"""
+    kept = [row.name for row in catalog.values() if row.owner and row.kept and not row.immutable]
+    hosted = [party.code for party in directory.parties if party.platform.hosted]
+    direct = {(str(code), name) for code in hosted for name in kept if takes(directory, code, name, receiver)}
+    return sorted(direct.union(broadcasts_to(directory, catalog, receiver)))
+
+
+class Index:
+    """Which lanes a row of the log concerns, worked out once for each owner, module and audience."""
+
+    def __init__(self, directory: Directory, catalog: Catalog, lanes: Iterable[Lane]) -> None:
+        self.directory = directory
+        self._catalog = catalog
+        self._lanes: Mapping[str, Lane] = {str(lane.receiver): lane for lane in lanes}
+        self._known: dict[tuple[str, str, str], tuple[Lane, ...]] = {}
+
+    def lanes(self, owner: str, module: str, audience: str) -> tuple[Lane, ...]:
+        """The lanes that a change of `owner`'s `module` for `audience` goes to."""
+        key = (owner, module, audience)
+        if key not in self._known:
+            self._known[key] = self._find(owner, module, audience)
+        return self._known[key]
+
+    def _find(self, owner: str, module: str, audience: str) -> tuple[Lane, ...]:
+        try:
+            code = PartyId.parse(owner)
+        except InvalidParameters:
+            return ()
+        if audience == EVERYBODY:
+            return tuple(
+                lane
+                for lane in self._lanes.values()
+                if wants(self.directory, self._catalog, code, module, lane.receiver)
+            )
+        lane = self._lanes.get(audience)
+        return (lane,) if lane is not None and takes(self.directory, code, module, lane.receiver) else ()

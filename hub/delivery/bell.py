@@ -1,0 +1,100 @@
+"""The doorbell: tells the workers that there is something new, as soon as that can be, and at no cost to the caller.
+
+`ring` sets a flag. One thread per process turns flags into Celery tasks, one task for all that happened since the
+last, at most one every 5 ms and never more than a twentieth of its time. It may fail: tasks can be lost, doubled or
+late, because the workers look for themselves once a second. With Redis gone a breaker keeps the thread from trying
+all the time, and while nobody answers the door (the queue is long) it does not go on ringing.
+"""
+
+import threading
+import time
+
+from celery import Celery
+from kombu.exceptions import ChannelError, OperationalError
+
+from hub import telemetry
+
+TASK = "push.ring"
+QUEUE = "push"
+
+PACE = 0.005
+SHARE = 20
+FIRST_BREAK, LONGEST_BREAK = 0.5, 30.0
+CHECK_EVERY = 1.0
+LONG_QUEUE = 50
+
+log = telemetry.logger(__name__)
+
+
+class Bell:
+    """The bell of one process; without `start` it is silent."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._celery = Celery("bell", broker=redis_url, set_as_current=False)
+        self._celery.conf.update(
+            task_ignore_result=True,
+            task_serializer="json",
+            task_default_queue=QUEUE,
+            broker_connection_timeout=2,
+            broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 2},
+        )
+        self._rung = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._break = FIRST_BREAK
+        self._checked_at = 0.0
+        self._answered = True
+
+    def ring(self) -> None:
+        """There is something new. Takes no time, never fails, from any thread."""
+        self._rung.set()
+
+    def start(self) -> None:
+        """Begin to pass rings on."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a ring that was not passed on is left to the sweep."""
+        self._stopping = True
+        self._rung.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        self._celery.close()
+
+    def _run(self) -> None:
+        while True:
+            self._rung.wait()
+            if self._stopping:
+                return
+            self._rung.clear()
+            begun = time.monotonic()
+            pause = self._pass_on()
+            time.sleep(max(pause, SHARE * (time.monotonic() - begun) if pause == PACE else pause))
+
+    def _pass_on(self) -> float:
+        """Ring once; the seconds to be silent after it."""
+        try:
+            if time.monotonic() - self._checked_at > CHECK_EVERY:
+                self._answered = self._queue_length() < LONG_QUEUE
+                self._checked_at = time.monotonic()
+            if not self._answered:
+                return CHECK_EVERY
+            self._celery.send_task(TASK, queue=QUEUE, ignore_result=True, retry=False)
+        except (OperationalError, OSError) as error:
+            if self._break == FIRST_BREAK:
+                log.warning("Redis is away: workers notice changes by their own sweep, within 1 s", error=repr(error))
+            pause, self._break = self._break, min(2 * self._break, LONGEST_BREAK)
+            return pause
+        self._break = FIRST_BREAK
+        return PACE
+
+    def _queue_length(self) -> int:
+        """How many rings nobody has taken."""
+        with self._celery.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=2)
+            try:
+                return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
+            except ChannelError:
+                return 0

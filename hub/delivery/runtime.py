@@ -1,0 +1,80 @@
+"""The engine inside a Celery worker process: one asyncio loop on a thread of its own, for as long as the process lives.
+
+Celery's tasks are shims that poke this loop and return. A fork must not inherit a loop or connections, so everything
+is opened after it.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+from hub import telemetry
+from hub.delivery.engine import Engine
+from hub.store.db import Database
+
+START_TIME = 60.0
+STOP_TIME = 15.0
+
+log = telemetry.logger(__name__)
+
+Opening = Callable[[], AbstractAsyncContextManager[tuple[Engine, Database]]]
+"""Opens what the engine needs, and closes it again; the engine is started and drained here."""
+
+
+class Runtime:
+    """Runs one engine beside Celery."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._engine: Engine | None = None
+        self._db: Database | None = None
+        self._stop: asyncio.Event | None = None
+
+    def start(self, opening: Opening) -> None:
+        """Start the thread and return; what is wrong with the services is logged and tried again."""
+        self._thread = threading.Thread(target=self._main, args=(opening,), name="delivery", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """The bell rang."""
+        if self._loop is not None and self._engine is not None:
+            self._loop.call_soon_threadsafe(self._engine.wake)
+
+    def submit(self, chore: Callable[[Database], Awaitable[object]]) -> None:
+        """Have a chore done on the loop."""
+        if self._loop is not None and self._db is not None:
+            asyncio.run_coroutine_threadsafe(_done(chore, self._db), self._loop)
+
+    def stop(self) -> None:
+        """Drain the engine and end the thread, within 15 seconds."""
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread is not None:
+            self._thread.join(timeout=STOP_TIME)
+
+    def _main(self, opening: Opening) -> None:
+        asyncio.run(self._run(opening))
+
+    async def _run(self, opening: Opening) -> None:
+        self._stop = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        while not self._stop.is_set():
+            try:
+                async with opening() as (engine, self._db):
+                    await engine.start()
+                    self._engine = engine
+                    await self._stop.wait()
+                    self._engine = None
+                    await engine.drain()
+            except Exception as error:  # services that are not there yet: the worker waits for them
+                log.error("delivery could not start, will try again in 2 s", error=repr(error))
+                await asyncio.sleep(2)
+
+
+async def _done(chore: Callable[[Database], Awaitable[object]], db: Database) -> None:
+    try:
+        await chore(db)
+    except Exception as error:  # the next beat tries again
+        log.warning("chore not done, the next beat tries again", chore=chore.__name__, error=repr(error))
