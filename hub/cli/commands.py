@@ -1,0 +1,16 @@
+"""The commands that use the operator API of a running hub, gathered under one typer app."""
+
+import typer
+
+from hub.cli import agreements, cdrs, chargers, invitations, objects, parties, platforms, status, trace
+
+app = typer.Typer()
+for single in (invitations.app, trace.app, status.app):
+    app.add_typer(single)
+app.add_typer(platforms.app, name="platform")
+app.add_typer(parties.app, name="party")
+app.add_typer(agreements.app, name="agreement")
+app.add_typer(objects.locations, name="location")
+app.add_typer(objects.tariffs, name="tariff")
+app.add_typer(chargers.app, name="charger")
+app.add_typer(cdrs.app, name="cdr")

@@ -1,0 +1,130 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlmodel import select
+
+from hub.exchange.context import Hub
+from hub.ocpi import json
+from hub.ocpi.types import format_datetime, parse_datetime
+from hub.sandbox import samples
+from hub.store.log import Change
+from hub.store.objects import KeptObject
+
+
+async def put(api: httpx.AsyncClient, what: str, body: Any) -> httpx.Response:
+    return await api.put(f"/{what}", content=json.dumps(body))
+
+
+def at(minutes: int) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(minutes=minutes))
+
+
+async def test_a_location_is_kept_and_told_to_everybody(api: httpx.AsyncClient, hub: Hub, host: str) -> None:
+    body = samples.location(host, "SQUARE")
+    first, again = await put(api, "locations", body), await put(api, "locations", body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() | {"correlation_id": ""} == {
+        "owner": host, "id": "SQUARE", "created": True, "kept_newer": [], "correlation_id": "",
+    }  # fmt: skip
+    async with hub.db.unit_of_work() as session:
+        changes = list(await session.exec(select(Change)))
+        kept = (await session.exec(select(KeptObject))).one()
+    assert [(change.owner, change.module, change.key, change.audience) for change in changes] == [
+        (host, "locations", "SQUARE", "*")
+    ]
+    assert changes[0].correlation_id == first.json()["correlation_id"]
+    assert json.loads(kept.body.encode()) == body
+
+
+async def test_last_updated_may_be_left_out(api: httpx.AsyncClient, hub: Hub, host: str) -> None:
+    body = samples.location(host, "SQUARE")
+    del body["last_updated"], body["evses"][0]["connectors"][0]["last_updated"]
+    assert (await put(api, "locations", body)).status_code == 201
+    kept = (await api.get("/locations")).json()["items"][0]["object"]
+    stamp = parse_datetime(kept["evses"][0]["connectors"][0]["last_updated"])
+    assert datetime.now(UTC) - stamp < timedelta(minutes=1)
+    assert kept["evses"][1]["last_updated"] == body["evses"][1]["last_updated"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"coordinates": None}, "coordinates: must be an object"),
+        ({"evses": [{"uid": "EVSE1"}]}, "evses[0].status: field required"),
+        ({"city": "x" * 46}, "city: longer than 45 characters"),
+        ({"country": 31}, "country: must be a string"),
+        ({"facilities": ["SPA"]}, "facilities[0]: unknown value"),
+        ({"last_updated": "yesterday"}, "last_updated: must be a time"),
+    ],
+)
+async def test_the_schema_is_held_to_and_names_the_field(
+    api: httpx.AsyncClient, host: str, change: dict[str, object], named: str
+) -> None:
+    answer = await put(api, "locations", samples.location(host) | change)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(named)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff"])
+async def test_what_is_not_an_object_is_refused(api: httpx.AsyncClient, host: str, content: bytes) -> None:
+    assert (await api.put("/locations", content=content)).status_code == 400
+
+
+async def test_only_hosted_parties_are_spoken_for(api: httpx.AsyncClient) -> None:
+    answer = await put(api, "locations", samples.location("NL*CPA"))
+    assert answer.status_code == 404
+    assert "NL*CPA is not a party hosted by this hub" in answer.json()["error"]
+
+
+async def test_an_older_object_is_refused(api: httpx.AsyncClient, host: str) -> None:
+    await put(api, "tariffs", samples.tariff(host, at=at(0)))
+    answer = await put(api, "tariffs", samples.tariff(host, at=at(-5)))
+    assert answer.status_code == 409
+    assert answer.json()["error"].startswith("last_updated: older")
+
+
+async def test_the_answer_names_what_stays_because_it_is_newer(api: httpx.AsyncClient, host: str) -> None:
+    body = samples.location(host, at=at(-10))
+    body["evses"][1] |= {"status": "CHARGING", "last_updated": at(-1)}
+    await put(api, "locations", body)
+    answer = await put(api, "locations", samples.location(host, at=at(-5)))
+    assert answer.status_code == 200
+    assert answer.json()["kept_newer"] == ["EVSE2"]
+    kept = (await api.get("/locations")).json()["items"][0]["object"]
+    assert [evse["status"] for evse in kept["evses"]] == ["AVAILABLE", "CHARGING"]
+
+
+async def test_a_time_far_ahead_is_refused(api: httpx.AsyncClient, host: str) -> None:
+    answer = await put(api, "tariffs", samples.tariff(host, at=at(60 * 25)))
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("last_updated: more than 24 hours")
+
+
+async def test_prices_keep_their_digits(api: httpx.AsyncClient, host: str) -> None:
+    await put(api, "tariffs", samples.tariff(host))
+    text = (await api.get("/tariffs")).text
+    assert '"price":0.35' in text
+    assert '"price":0.50' in text
+
+
+async def test_a_tariff_is_deleted_for_everybody(api: httpx.AsyncClient, hub: Hub, host: str) -> None:
+    await put(api, "tariffs", samples.tariff(host, "T1"))
+    answer = await api.delete(f"/tariffs/{host}/T1")
+    assert (answer.status_code, answer.json()["id"]) == (200, "T1")
+    assert (await api.get("/tariffs")).json() == {"items": [], "next": None}
+    async with hub.db.unit_of_work() as session:
+        assert len(list(await session.exec(select(Change)))) == 2
+    assert (await api.delete(f"/tariffs/{host}/T1")).status_code == 404
+    assert (await api.delete("/tariffs/NL*CPA/T1")).status_code == 404
+
+
+async def test_lists_come_in_pages(api: httpx.AsyncClient, host: str) -> None:
+    for number in range(3):
+        await put(api, "tariffs", samples.tariff(host, f"T{number}"))
+    first = (await api.get("/tariffs", params={"owner": host, "limit": 2})).json()
+    assert [item["id"] for item in first["items"]] == ["T0", "T1"]
+    rest = (await api.get("/tariffs", params={"limit": 2, "after": first["next"]})).json()
+    assert ([item["id"] for item in rest["items"]], rest["next"]) == (["T2"], None)
+    assert (await api.get("/tariffs", params={"owner": "NL*CPA"})).json()["items"] == []
