@@ -103,9 +103,7 @@ async def readyz(request: Request) -> Response:
         async with hub.db.unit_of_work() as session:
             await session.execute(text("SELECT 1"))
     except Exception as error:
-        return Response(
-            f'{{"status":"not ready","database":"{type(error).__name__}"}}', 503, media_type="application/json"
-        )
+        return JSONResponse({"status": "not ready", "database": type(error).__name__}, 503)
     return JSONResponse({"status": "ready"})
 
 
@@ -115,18 +113,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     call = getattr(request.state, "call", None)
     if call is not None:
         hub: Hub = request.app.state.hub
-        hub.journal.note(
-            correlation_id=call.correlation_id,
-            request_id=call.request_id,
-            sender=str(call.sender),
-            receiver=str(call.to or hub.code),
-            method=call.method,
-            what=call.what,
-            decision="refuse",
-            http_status=error.http_status,
-            status_code=error.status_code,
-            detail=str(error),
-        )
+        facts = {"http_status": error.http_status, "status_code": error.status_code, "detail": str(error)}
+        hub.journal.note(call.hop(hub.code, "refuse", **facts))
         return respond(forward.refused(call, hub.code, error))
     return Response(envelope.refusal(error), error.http_status, media_type="application/json")
 

@@ -20,6 +20,7 @@ from hub.exchange.context import Hub
 from hub.ocpi.types import PartyId
 from hub.store import commands, stations
 from hub.store.chargers import StationCommand
+from hub.store.journal import Hop
 
 log = structlog.get_logger(__name__)
 
@@ -112,14 +113,16 @@ class Outbox:
     def _note(self, row: StationCommand, result: Json) -> None:
         """The hop to the station, for whoever traces the command."""
         self._hub.journal.note(
-            correlation_id=row.correlation_id,
-            request_id=row.correlation_id,
-            sender=row.owner,
-            receiver=row.station_id,
-            method="CALL",
-            what=row.action,
-            decision="bridge",
-            detail=str(result["result"]),
+            Hop(
+                correlation_id=row.correlation_id,
+                request_id=row.correlation_id,
+                sender=row.owner,
+                receiver=row.station_id,
+                method="CALL",
+                what=row.action,
+                decision="bridge",
+                detail=str(result["result"]),
+            )
         )
 
     async def _connector_status(self, row: StationCommand) -> str | None:

@@ -24,7 +24,7 @@ from hub.delivery.loader import Loader
 from hub.delivery.platforms import Platforms
 from hub.delivery.policy import Judgement, Verdict
 from hub.delivery.reader import FULL, LOW, Reader
-from hub.delivery.send import Note, Sender
+from hub.delivery.send import Sender
 from hub.delivery.settle import Settler
 from hub.ocpi import headers
 from hub.ocpi.client import Outbound
@@ -33,6 +33,7 @@ from hub.ocpi.types import PartyId
 from hub.store import lanes as store
 from hub.store.db import Database
 from hub.store.directory import DirectoryCache
+from hub.store.journal import Note
 
 SWEEP = 1.0
 CATCHING_UP_AT_ONCE = 4

@@ -1,12 +1,11 @@
 """One request to one receiver: headers, address, answer judged, hop noted.
 
 From is the hub for a copy of a broadcast, the owner for what was meant for this receiver alone; the owner's codes
-stay in the path either way (hub_flows: rewriting table, flow 3). Each request has an X-Request-ID of its own and the
-X-Correlation-ID of what caused it.
+stay in the path either way (transport_and_format.asciidoc > Broadcast Push). Each request has an X-Request-ID of its
+own and the X-Correlation-ID of what caused it.
 """
 
 import time
-from typing import Protocol
 
 from hub.delivery import policy
 from hub.delivery.compose import Message
@@ -15,31 +14,11 @@ from hub.ocpi import headers
 from hub.ocpi.client import NetworkError, NoAnswer, Outbound
 from hub.ocpi.types import PartyId
 from hub.store.directory import PartyView, PlatformView
+from hub.store.journal import Hop, Note
 from hub.store.outgoing import Identity
 
 DEADLINE = 10.0
 """Seconds that a request may take in all."""
-
-
-class Note(Protocol):
-    """Where hops are noted (hub.exchange.journal)."""
-
-    def __call__(
-        self,
-        *,
-        correlation_id: str,
-        request_id: str,
-        sender: str,
-        receiver: str,
-        method: str,
-        what: str,
-        decision: str,
-        http_status: int | None = None,
-        status_code: int | None = None,
-        ms: int | None = None,
-        detail: str | None = None,
-    ) -> None:
-        """Remember one hop."""
 
 
 class Sender:
@@ -55,23 +34,23 @@ class Sender:
         if url is None:
             return Judgement(Verdict.REFUSED, f"{target.code} publishes no {module} receiver endpoint")
         sender = self._code if message.for_everybody else PartyId.parse(owner)
-        request_id = headers.new_id()
-        sent = self._headers(target.platform, message.body is not None) | headers.routing(target.code, sender)
-        sent |= {headers.REQUEST_ID: request_id, headers.CORRELATION_ID: correlation_id}
+        sent = onward(target.platform, correlation_id, target.code, sender, with_body=message.body is not None)
         begun = time.monotonic()
-        judgement = await self._send(message, _join(url, message.path), sent)
+        judgement = await self._send(message, join(url, message.path), sent)
         self._note(
-            correlation_id=correlation_id,
-            request_id=request_id,
-            sender=str(sender),
-            receiver=str(target.code),
-            method=message.method,
-            what=f"{module} {owner}/{key}{'/' if message.level else ''}{message.level}",
-            decision="deliver",
-            http_status=judgement.http_status,
-            status_code=judgement.status_code,
-            ms=int((time.monotonic() - begun) * 1000),
-            detail=judgement.reason or None,
+            Hop(
+                correlation_id=correlation_id,
+                request_id=sent[headers.REQUEST_ID],
+                sender=str(sender),
+                receiver=str(target.code),
+                method=message.method,
+                what=f"{module} {owner}/{key}{'/' if message.level else ''}{message.level}",
+                decision="deliver",
+                http_status=judgement.http_status,
+                status_code=judgement.status_code,
+                ms=int((time.monotonic() - begun) * 1000),
+                detail=judgement.reason or None,
+            )
         )
         return judgement
 
@@ -79,8 +58,7 @@ class Sender:
         """GET versions (HCI-014): whether the platform answers it well."""
         if platform.versions_url is None:
             return False
-        sent = self._headers(platform, False)
-        sent |= {headers.REQUEST_ID: headers.new_id(), headers.CORRELATION_ID: headers.new_id()}
+        sent = onward(platform, headers.new_id())
         judgement = await self._send(Message("GET", "", None, "", True), platform.versions_url, sent)
         return judgement.verdict in (Verdict.DELIVERED, Verdict.UNAUTHORISED)
 
@@ -91,13 +69,26 @@ class Sender:
             return Judgement(Verdict.AWAY, str(error), unanswered=isinstance(error, NoAnswer))
         return policy.judge(message.method, message.level, answer.status, answer.headers, answer.body)
 
-    def _headers(self, platform: PlatformView, with_body: bool) -> dict[str, str]:
-        sent = {"Content-Type": "application/json"} if with_body else {}
-        if platform.token_out is not None:
-            sent["Authorization"] = headers.encode_token(platform.token_out, platform.token_form)
-        return sent
+
+def onward(
+    platform: PlatformView,
+    correlation_id: str,
+    to: PartyId | None = None,
+    sender: PartyId | None = None,
+    *,
+    with_body: bool = False,
+) -> dict[str, str]:
+    """Headers of a request of the hub to `platform`: its token, a fresh request id, the correlation id of the cause."""
+    result = {
+        "Authorization": headers.encode_token(platform.token_out or "", platform.token_form),
+        headers.REQUEST_ID: headers.new_id(),
+        headers.CORRELATION_ID: correlation_id,
+        **headers.routing(to, sender),
+    }
+    return result | {"Content-Type": "application/json"} if with_body else result
 
 
-def _join(url: str, path: str) -> str:
-    """The endpoint as its platform published it, then the path, one slash between them (TF-060)."""
-    return f"{url.rstrip('/')}/{path}" if path else url
+def join(endpoint: str, tail: str, query: str = "") -> str:
+    """An endpoint as its platform published it, then what comes below; one slash between them (TF-060)."""
+    url = f"{endpoint.rstrip('/')}/{tail.removeprefix('/')}" if tail else endpoint
+    return f"{url}?{query}" if query else url

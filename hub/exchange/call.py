@@ -11,6 +11,7 @@ from hub.ocpi import envelope, headers, json
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.types import PartyId
 from hub.store.directory import PlatformView
+from hub.store.journal import Hop
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,19 @@ class Call:
     def what(self) -> str:
         """A short name of what is called, for people: "receiver/locations/NL/CPA/LOC1"."""
         return f"{self.interface.lower()}/{self.module}{self.tail}"
+
+    def hop(self, hub: PartyId, decision: str, **facts: Any) -> Hop:
+        """This call as a hop, for the journal; without a receiver it is the hub's."""
+        return Hop(
+            correlation_id=self.correlation_id,
+            request_id=self.request_id,
+            sender=str(self.sender),
+            receiver=str(self.to or hub),
+            method=self.method,
+            what=self.what,
+            decision=decision,
+            **facts,
+        )
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object; InvalidJson (HTTP 400) or InvalidParameters when it is something else."""

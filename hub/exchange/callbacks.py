@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.delivery import send as delivery
 from hub.exchange import forward
 from hub.exchange.call import Call, Reply, answer
 from hub.exchange.context import Hub
@@ -18,6 +19,7 @@ from hub.ocpi.errors import NotFound, UnknownReceiver
 from hub.ocpi.types import PartyId
 from hub.store import messages
 from hub.store.directory import PartyView
+from hub.store.journal import Hop
 from hub.store.messages import Callback
 
 PAGE_LIFETIME = timedelta(hours=24)
@@ -66,14 +68,16 @@ async def command_result(hub: Hub, call: Call, callback_id: str) -> Reply:
     callback = await find(hub, "command", callback_id, call.sender)
     target = leads_to(hub, callback)
     hub.journal.note(
-        correlation_id=callback.correlation_id,
-        request_id=call.request_id,
-        sender=str(call.sender),
-        receiver=callback.target,
-        method="POST",
-        what="CommandResult",
-        decision="callback",
-        detail=f"{str(result.get('result', ''))[:40]}, continues as {call.correlation_id}",
+        Hop(
+            correlation_id=callback.correlation_id,
+            request_id=call.request_id,
+            sender=str(call.sender),
+            receiver=callback.target,
+            method="POST",
+            what="CommandResult",
+            decision="callback",
+            detail=f"{str(result.get('result', ''))[:40]}, continues as {call.correlation_id}",
+        )
     )
     sent = await forward.send(hub, call, target, callback.url, call.body)
     if sent.status >= 400:
@@ -115,7 +119,7 @@ async def post_result(
     party = hub.directory.now.party(target)
     if party is None:
         return False
-    onward = forward.onward_headers(party.platform, target, sender, correlation_id, True)
+    onward = delivery.onward(party.platform, correlation_id, target, sender, with_body=True)
     started, status, detail = time.monotonic(), None, None
     try:
         sent = await hub.outbound.send("POST", url, onward, json.dumps(result))
@@ -123,16 +127,18 @@ async def post_result(
     except NetworkError as error:
         detail = str(error)
     hub.journal.note(
-        correlation_id=correlation_id,
-        request_id=onward[headers.REQUEST_ID],
-        sender=str(sender),
-        receiver=str(target),
-        method="POST",
-        what=f"CommandResult {result.get('result')}",
-        decision="callback",
-        http_status=status,
-        ms=round((time.monotonic() - started) * 1000),
-        detail=detail,
+        Hop(
+            correlation_id=correlation_id,
+            request_id=onward[headers.REQUEST_ID],
+            sender=str(sender),
+            receiver=str(target),
+            method="POST",
+            what=f"CommandResult {result.get('result')}",
+            decision="callback",
+            http_status=status,
+            ms=round((time.monotonic() - started) * 1000),
+            detail=detail,
+        )
     )
     return status is not None and status < 400
 

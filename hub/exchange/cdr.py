@@ -163,16 +163,7 @@ async def _take_custody(
             correlation_id=call.correlation_id,
         )
     hub.bell.ring()
-    hub.journal.note(
-        correlation_id=call.correlation_id,
-        request_id=call.request_id,
-        sender=str(call.sender),
-        receiver=str(target.code),
-        method="POST",
-        what=call.what,
-        decision="custody",
-        status_code=1000,
-    )
+    hub.journal.note(replace(call, to=target.code).hop(hub.code, "custody", status_code=1000))
     return answer(call, hub.code, http_status=201, Location=_location(hub, public_id))
 
 

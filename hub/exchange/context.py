@@ -7,7 +7,6 @@ from typing import Any
 
 from hub.delivery.bell import Bell
 from hub.exchange.call import Call
-from hub.exchange.journal import Journal
 from hub.exchange.presence import Presence
 from hub.ocpi.client import Outbound
 from hub.ocpi.module import Catalog
@@ -15,6 +14,7 @@ from hub.ocpi.types import PartyId
 from hub.settings import Settings
 from hub.store.db import Database
 from hub.store.directory import DirectoryCache
+from hub.store.journal import Journal
 from hub.store.seal import Seal
 
 HostedCommands = Callable[["Hub", Call, str, dict[str, Any]], Awaitable[dict[str, Any]]]

@@ -1,4 +1,4 @@
-"""One hop onward: the request as hub flows section 0 rewrites it, and the peer's answer on its way back."""
+"""One hop onward: the request rewritten as a hub must, and the peer's answer on its way back."""
 
 import time
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from hub.delivery import send as delivery
 from hub.exchange.call import Call, Reply
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers
@@ -13,32 +14,12 @@ from hub.ocpi.client import Answer, NetworkError, NoAnswer
 from hub.ocpi.errors import ConnectionProblem, HubError, OcpiError, RequestTimeout
 from hub.ocpi.types import PartyId
 from hub.store.directory import PartyView, PlatformView
+from hub.store.journal import Hop
 
 log = structlog.get_logger(__name__)
 
 FORWARD_TIMEOUT = 10.0
 PASSED_ON = (headers.TOTAL_COUNT, headers.LIMIT)
-
-
-def join(base: str, tail: str, query: str = "") -> str:
-    """An endpoint URL with what comes after it; the slash between is neither doubled nor lost (TF-060)."""
-    url = base.rstrip("/") + tail if tail else base
-    return f"{url}?{query}" if query else url
-
-
-def onward_headers(
-    platform: PlatformView, to: PartyId | None, sender: PartyId | None, correlation_id: str, has_body: bool
-) -> dict[str, str]:
-    """Headers of a request of the hub to `platform`: its token, a fresh request id, the same correlation id."""
-    result = {
-        "Authorization": headers.encode_token(platform.token_out or "", platform.token_form),
-        headers.REQUEST_ID: headers.new_id(),
-        headers.CORRELATION_ID: correlation_id,
-        **headers.routing(to, sender),
-    }
-    if has_body:
-        result["Content-Type"] = "application/json"
-    return result
 
 
 async def forward(
@@ -56,14 +37,14 @@ def url_at(call: Call, target: PartyView) -> str:
     base = target.platform.endpoint(call.module, call.interface)
     if base is None:
         raise HubError(f"{target.code} does not offer {call.module} as {call.interface}")
-    return join(base, call.tail, call.query)
+    return delivery.join(base, call.tail, call.query)
 
 
 async def send(
     hub: Hub, call: Call, target: PartyView, url: str, body: bytes | None, timeout: float = FORWARD_TIMEOUT
 ) -> Answer:
     """One request to a URL of `target` in the name of the caller; 4002 and 4003 when no answer comes."""
-    onward = onward_headers(target.platform, target.code, call.sender, call.correlation_id, body is not None)
+    onward = delivery.onward(target.platform, call.correlation_id, target.code, call.sender, with_body=body is not None)
     started = time.monotonic()
     answer: Answer | None = None
     failure: NetworkError | None = None
@@ -73,17 +54,19 @@ async def send(
         failure = error
     code = envelope.read(answer.body)[0] if answer is not None else None
     hub.journal.note(
-        correlation_id=call.correlation_id,
-        request_id=onward[headers.REQUEST_ID],
-        sender=str(call.sender),
-        receiver=str(target.code),
-        method=call.method,
-        what=call.what,
-        decision="forward",
-        http_status=answer.status if answer else None,
-        status_code=code,
-        ms=round((time.monotonic() - started) * 1000),
-        detail=str(failure) if failure else None,
+        Hop(
+            correlation_id=call.correlation_id,
+            request_id=onward[headers.REQUEST_ID],
+            sender=str(call.sender),
+            receiver=str(target.code),
+            method=call.method,
+            what=call.what,
+            decision="forward",
+            http_status=answer.status if answer else None,
+            status_code=code,
+            ms=round((time.monotonic() - started) * 1000),
+            detail=str(failure) if failure else None,
+        )
     )
     if answer is not None:
         return answer

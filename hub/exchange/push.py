@@ -142,13 +142,4 @@ def _answering(hub: Hub, route: Broadcast | Direct) -> PartyId:
 
 
 def _note(hub: Hub, call: Call, decision: str, outcome: Outcome) -> None:
-    hub.journal.note(
-        correlation_id=call.correlation_id,
-        request_id=call.request_id,
-        sender=str(call.sender),
-        receiver=str(call.to or hub.code),
-        method=call.method,
-        what=call.what,
-        decision=decision,
-        detail=outcome.value,
-    )
+    hub.journal.note(call.hop(hub.code, decision, detail=outcome.value))

@@ -27,7 +27,8 @@ class Module:
 
     `owner` is the role whose data it is (CPO or EMSP). `parts` are the levels below the object, outermost first.
     `key_field` tells objects with one id apart (the type of a Token). `append` lists the fields that a PATCH adds
-    to instead of replacing (catalogue SES-027). `immutable` objects live in the ledger. The method sets are those of the spec's interface tables.
+    to instead of replacing (catalogue SES-027). `immutable` objects live in the ledger. The method sets are those of
+    the spec's interface tables.
     """
 
     name: str

@@ -4,7 +4,7 @@ Whoever starts holds a token A from the other. It reads versions and details wit
 that request is open the other reads its versions and details with B; the answer brings token C. From then on each
 side shows the token that the other one made.
 
-Source: credentials.asciidoc; version_information_endpoint.asciidoc; hub_flows.md > 1.
+Source: credentials.asciidoc; version_information_endpoint.asciidoc.
 """
 
 from collections.abc import Iterable, Mapping

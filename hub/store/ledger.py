@@ -61,7 +61,7 @@ class CdrBody(SQLModel, table=True):
 
 
 class CdrDelivery(SQLModel, table=True):
-    """Where a CDR is: `delivered`, or in `custody` (the hub owes it to the receiver); `location` is the receiver's URL."""
+    """Where a CDR is: `delivered`, or in `custody` (the hub owes it). `location` is where the receiver keeps it."""
 
     __tablename__ = "cdr_delivery"
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
@@ -120,8 +120,8 @@ _CLAIM = text(
 _INTENT = text("SELECT hash, receiver, state FROM cdr_intent WHERE owner = :owner AND key = :key")
 _SETTLE = text("UPDATE cdr_intent SET state = :state WHERE owner = :owner AND key = :key")
 _RECORD = text(
-    "INSERT INTO cdr (owner, key, public_id, receiver, hash, session_key, credit_of, currency, total_energy, total_excl_vat,"
-    " total_incl_vat, start_date_time, end_date_time, last_updated) VALUES (:owner, :key, :public_id, :receiver, :hash,"
+    "INSERT INTO cdr (owner, key, public_id, receiver, hash, session_key, credit_of, currency, total_energy,"
+    " total_excl_vat, total_incl_vat, start_date_time, end_date_time, last_updated) VALUES (:owner, :key, :public_id, :receiver, :hash,"
     " :session_key, :credit_of, :currency, :total_energy, :total_excl_vat, :total_incl_vat, :start_date_time,"
     " :end_date_time, :last_updated) RETURNING seq"
 )

@@ -1,6 +1,6 @@
 """What passed through: one row per hop for `knutpunkt trace`, and the opaque URLs that stand for partners' own.
 
-Hops are written in batches beside the hot path (`hub.exchange.journal`); a crash may lose the last second of them.
+Hops are written in batches beside the hot path (`hub.store.journal`); a crash may lose the last second of them.
 Bodies are not kept.
 """
 

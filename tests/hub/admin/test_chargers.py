@@ -27,7 +27,8 @@ async def charge(
     async with hub.db.unit_of_work() as session:
         session.add(
             Charging(
-                session_id=session_id, natural_key=session_id, due_at=due_at, owner="NL*LOC", station_id=station_id, location_id="SQUARE",
+                session_id=session_id, natural_key=session_id, due_at=due_at, owner="NL*LOC",
+                station_id=station_id, location_id="SQUARE",
                 ocpp_connector_id=1, id_tag="A", id_tag_status="Accepted", started_at=datetime.now(UTC),
                 updated_at=datetime.now(UTC), meter_start=Decimal(1000), register_wh=Decimal(3500), state=state,
             )

@@ -5,18 +5,40 @@ A crash loses at most what the last flush interval noted; nothing but `knutpunkt
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import insert
 
+from hub.store import messages
 from hub.store.db import Database
-from hub.store.messages import Hop
 
 log = structlog.get_logger(__name__)
 
 FLUSH_INTERVAL = 0.25
 CAPACITY = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One hop of a message: who asked whom for what, what the hub decided, what was answered and how long it took."""
+
+    correlation_id: str
+    request_id: str
+    sender: str
+    receiver: str
+    method: str
+    what: str
+    decision: str
+    http_status: int | None = None
+    status_code: int | None = None
+    ms: int | None = None
+    detail: str | None = None
+
+
+Note = Callable[[Hop], None]
 
 
 class Journal:
@@ -28,28 +50,12 @@ class Journal:
         self._dropped = 0
         self._task: asyncio.Task[None] | None = None
 
-    def note(
-        self,
-        *,
-        correlation_id: str,
-        request_id: str,
-        sender: str,
-        receiver: str,
-        method: str,
-        what: str,
-        decision: str,
-        http_status: int | None = None,
-        status_code: int | None = None,
-        ms: int | None = None,
-        detail: str | None = None,
-    ) -> None:
-        """Remember one hop; the oldest hours of an overloaded hub lose hops rather than memory."""
+    def note(self, hop: Hop) -> None:
+        """Remember one hop; an overloaded hub loses hops rather than memory."""
         if len(self._hops) >= CAPACITY:
             self._dropped += 1
-            return
-        hop = dict(locals())
-        del hop["self"]
-        self._hops.append(hop | {"at": datetime.now(UTC)})
+        else:
+            self._hops.append({"at": datetime.now(UTC), **asdict(hop)})
 
     async def start(self) -> None:
         """Begin to flush in the background."""
@@ -70,7 +76,7 @@ class Journal:
             return
         try:
             async with self._db.unit_of_work() as session:
-                await session.execute(insert(Hop), hops)
+                await session.execute(insert(messages.Hop), hops)
         except Exception as error:  # the journal must never take the exchange down with it
             log.warning("hops not written, trace will miss them", hops=len(hops), error=repr(error))
         if self._dropped:
