@@ -155,7 +155,7 @@ class Lane:
         item = self.waiting.get(identity)
         if item is None:
             item = self.waiting[identity] = Item(identity, needs.from_json(debt.need), debt.correlation_id)
-        elif item.mark is None:
+        elif item.mark != debt.mark:
             item.need = needs.union(needs.from_json(debt.need), item.need)
         item.mark, item.tries = debt.mark, debt.tries
         self._queue(item)
@@ -237,14 +237,15 @@ class Lane:
         return Settlement(self, position, owing, slow, cleared, walked)
 
     def commit(self, settlement: Settlement, marks: Mapping[Identity, int]) -> bool:
-        """It is lasting; `marks` are those of the rows that were written. True when that leaves more to commit."""
+        """It is lasting; `marks` are those of the rows that were written, without rows that somebody else writes too:
+        these stay, whatever lands. True when that leaves more to commit."""
         self.settled = settlement.position
         for owing in settlement.owing:
-            self._now_owed(owing, marks[owing.item.object])
+            self._now_owed(owing, marks.get(owing.item.object))
         for item in settlement.slow:
             self._resolve(item)
-            item.mark = marks[item.object]
-            if item.landed:
+            item.mark = marks.get(item.object)
+            if item.landed and item.mark is not None:
                 self._cleared.append(item.mark)
         for page in settlement.walked:
             if page.final:
@@ -288,12 +289,12 @@ class Lane:
                 return position - 1
         return self.read_to
 
-    def _now_owed(self, owing: Owing, mark: int) -> None:
+    def _now_owed(self, owing: Owing, mark: int | None) -> None:
         item = owing.item
-        if item.landed:
-            self._cleared.append(mark)
+        standing = self.owing.get(item.object)
+        if standing is None:  # it landed meanwhile
+            self._cleared += [mark] if mark is not None else []
             return
-        standing = self.owing[item.object]
         if standing is not owing:  # it failed again meanwhile: the row is to be written again
             standing.item.mark = mark
             return

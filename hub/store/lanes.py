@@ -153,7 +153,15 @@ _STANDING = text(
     " JOIN owed o USING (owner, module, key) WHERE o.receiver = ANY(CAST(:receivers AS text[]))"
 ).columns(need=JSONB)
 _SETTLE = text("DELETE FROM owed WHERE mark = ANY(CAST(:marks AS bigint[]))")
-# A row that somebody else wrote since it was read keeps what that writer asked for: the whole object, and not sooner.
+_RENEW = text(
+    "UPDATE owed o SET need = CAST(v.need AS jsonb), correlation_id = v.correlation_id, tries = v.tries,"
+    " next_at = now() + v.delay * interval '1 second', reason = v.reason, parked = v.parked, mark = DEFAULT"
+    " FROM unnest(CAST(:marks AS bigint[]), CAST(:needs AS text[]), CAST(:correlation_ids AS text[]),"
+    " CAST(:tries AS integer[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]), CAST(:parked AS boolean[]))"
+    " AS v(mark, need, correlation_id, tries, delay, reason, parked) WHERE o.mark = v.mark"
+    " RETURNING o.receiver, o.owner, o.module, o.key, o.mark"
+)
+# A row that somebody else wrote meanwhile goes on asking for what its writer asked for: the whole object, not sooner.
 _OWE = text(
     "INSERT INTO owed AS o (receiver, owner, module, key, need, correlation_id, tries, next_at, reason, parked)"
     " SELECT v.receiver, v.owner, v.module, v.key, CAST(v.need AS jsonb), v.correlation_id, v.tries,"
@@ -163,14 +171,9 @@ _OWE = text(
     " CAST(:reasons AS text[]), CAST(:parked AS boolean[]))"
     " AS v(receiver, owner, module, key, need, correlation_id, tries, delay, reason, parked)"
     " ON CONFLICT (receiver, owner, module, key) DO UPDATE SET"
-    " need = CASE WHEN o.mark = ANY(CAST(:marks AS bigint[])) OR o.need = excluded.need THEN excluded.need"
-    " ELSE CAST(:whole AS jsonb) END,"
-    " tries = CASE WHEN o.mark = ANY(CAST(:marks AS bigint[])) THEN excluded.tries ELSE o.tries END,"
-    " next_at = CASE WHEN o.mark = ANY(CAST(:marks AS bigint[])) THEN excluded.next_at"
-    " ELSE GREATEST(o.next_at, excluded.next_at) END,"
-    " parked = o.mark = ANY(CAST(:marks AS bigint[])) AND excluded.parked,"
-    " reason = excluded.reason, correlation_id = excluded.correlation_id, mark = DEFAULT"
-    " RETURNING receiver, owner, module, key, mark"
+    " need = CASE WHEN o.need = excluded.need THEN o.need ELSE CAST(:whole AS jsonb) END,"
+    " next_at = GREATEST(o.next_at, excluded.next_at), parked = false, mark = DEFAULT"
+    " RETURNING receiver, owner, module, key, CASE WHEN xmax = 0 THEN mark END"
 )
 _START = text(
     "INSERT INTO backfill (receiver, owner, module, reason, correlation_id)"
@@ -252,22 +255,37 @@ async def settle(session: AsyncSession, marks: Collection[int]) -> None:
 
 
 async def owe(session: AsyncSession, debts: Collection[Debt]) -> dict[tuple[str, str, str, str], int]:
-    """Write debts, one at most for each receiver and object; the new marks by (receiver, owner, module, key)."""
+    """Write debts, one at most for each receiver and object. The new marks by (receiver, owner, module, key), but not
+    of rows that somebody else had written meanwhile: they are not the caller's to take away."""
+    known = [debt for debt in debts if debt.mark is not None]
+    found: dict[tuple[str, str, str, str], int] = {}
+    if known:
+        names = {**_columns(known), "marks": [debt.mark for debt in known]}
+        found = {(row[0], row[1], row[2], row[3]): row[4] for row in await session.execute(_RENEW, names)}
+    others = [debt for debt in debts if (debt.receiver, debt.owner, debt.module, debt.key) not in found]
+    if not others:
+        return found
     names = {
-        "receivers": [debt.receiver for debt in debts],
-        "owners": [debt.owner for debt in debts],
-        "modules": [debt.module for debt in debts],
-        "keys": [debt.key for debt in debts],
+        **_columns(others),
+        "receivers": [debt.receiver for debt in others],
+        "owners": [debt.owner for debt in others],
+        "modules": [debt.module for debt in others],
+        "keys": [debt.key for debt in others],
+        "whole": WHOLE,
+    }
+    new = await session.execute(_OWE, names)
+    return found | {(row[0], row[1], row[2], row[3]): row[4] for row in new if row[4] is not None}
+
+
+def _columns(debts: Collection[Debt]) -> dict[str, Any]:
+    return {
         "needs": [json.dumps(debt.need).decode() for debt in debts],
         "correlation_ids": [debt.correlation_id for debt in debts],
         "tries": [debt.tries for debt in debts],
         "delays": [debt.delay for debt in debts],
         "reasons": [debt.reason for debt in debts],
         "parked": [debt.parked for debt in debts],
-        "marks": [debt.mark for debt in debts if debt.mark is not None],
-        "whole": WHOLE,
     }
-    return {(row[0], row[1], row[2], row[3]): row[4] for row in await session.execute(_OWE, names)}
 
 
 async def start_backfill(

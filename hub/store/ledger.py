@@ -121,9 +121,9 @@ _INTENT = text("SELECT hash, receiver, state FROM cdr_intent WHERE owner = :owne
 _SETTLE = text("UPDATE cdr_intent SET state = :state WHERE owner = :owner AND key = :key")
 _RECORD = text(
     "INSERT INTO cdr (owner, key, public_id, receiver, hash, session_key, credit_of, currency, total_energy,"
-    " total_excl_vat, total_incl_vat, start_date_time, end_date_time, last_updated) VALUES (:owner, :key, :public_id, :receiver, :hash,"
-    " :session_key, :credit_of, :currency, :total_energy, :total_excl_vat, :total_incl_vat, :start_date_time,"
-    " :end_date_time, :last_updated) RETURNING seq"
+    " total_excl_vat, total_incl_vat, start_date_time, end_date_time, last_updated) VALUES (:owner, :key, :public_id,"
+    " :receiver, :hash, :session_key, :credit_of, :currency, :total_energy, :total_excl_vat, :total_incl_vat,"
+    " :start_date_time, :end_date_time, :last_updated) RETURNING seq"
 )
 _BODY = text("INSERT INTO cdr_body (seq, body) VALUES (:seq, :body)")
 _DELIVERY = text("INSERT INTO cdr_delivery (seq, state, location) VALUES (:seq, :state, :location)")

@@ -17,7 +17,11 @@ EVERYTHING = frozenset({"locations", "tariffs", "tokens", "sessions", "cdrs"})
 
 
 def _directory(
-    *agreements: AgreementView, modules: frozenset[str] = EVERYTHING, open_policy: bool = True, **platform: str
+    *agreements: AgreementView,
+    modules: frozenset[str] = EVERYTHING,
+    open_policy: bool = True,
+    status: str = "CONNECTED",
+    resync: str = "push",
 ) -> Directory:
     """All parties of ROLES on platforms of their own; `modules` are the receiver endpoints of each."""
     parties = {}
@@ -26,11 +30,11 @@ def _directory(
             id=number,
             name=str(code),
             hosted=code == LOC,
-            status=platform.get("status", "CONNECTED"),
+            status=status,
             versions_url=None,
             token_out=None,
             token_form="base64",
-            resync=platform.get("resync", "push"),
+            resync=resync,
             strict=False,
             endpoints={(name, "RECEIVER"): f"https://{code.party_id}.example/{name}" for name in modules},
         )
@@ -66,8 +70,9 @@ def test_sessions_and_cdrs_are_never_broadcast() -> None:
 
 def test_only_to_those_that_publish_the_module_and_are_served() -> None:
     assert not _receivers(_directory(modules=frozenset({"tokens"})), CPA, "locations")
-    for unserved in ({"resync": "pull"}, {"status": "SUSPENDED"}, {"status": "PLANNED"}):
-        assert not _receivers(_directory(**unserved), CPA, "locations")
+    assert not _receivers(_directory(resync="pull"), CPA, "locations")
+    for status in ("SUSPENDED", "PLANNED"):
+        assert not _receivers(_directory(status=status), CPA, "locations")
     assert _receivers(_directory(status="OFFLINE"), CPA, "locations")
     assert not audience.served(_directory().party(LOC))
     assert not audience.served(_directory().party(HUB))

@@ -53,7 +53,10 @@ class Database:
         written = {}
         for debt in settlement.debts():
             identity = (debt.owner, debt.module, debt.key)
-            written[identity] = self.owe(identity, debt)
+            old = self.owed.get(identity)
+            mark = self.owe(identity, debt)
+            if old is None or old.mark == debt.mark:
+                written[identity] = mark
         for page in settlement.walked:
             self.walked = DONE if page.final else page.last_id
         self.cursor = max(self.cursor, settlement.position)
@@ -183,8 +186,8 @@ class World:
             self.lane = Lane(1, RECEIVER, self.db.cursor, self.db.cursor)
 
     def shelve(self) -> None:
-        if self.pending is None and self.lane.shelve():
-            assert self.lane.read_to >= self.db.cursor
+        if self.pending is None:
+            self.lane.shelve()
 
     def work_off(self) -> bool:
         """Let the receiver take everything and the operator replay what is parked; True when nothing is left."""
@@ -239,7 +242,7 @@ STEPS = [
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_is_forgotten_and_everything_ends(seed: int) -> None:
-    for episode in range(25):
+    for episode in range(100):
         world = World(1000 * seed + episode)
         for _ in range(80):
             world.step()

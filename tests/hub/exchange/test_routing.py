@@ -82,6 +82,14 @@ def test_receivers_that_cannot_be_reached() -> None:
         routing.reachable(directory(), call, MSA)
 
 
+def test_what_a_hosted_party_pushes_waits_for_a_receiver_that_is_offline() -> None:
+    pushed = Call(LOC, MSB, PLATFORMS[LOC], "PUT", "sessions", "RECEIVER")
+    assert isinstance(routing.decide(directory(), pushed, CATALOG["sessions"], HUB), Direct)
+    asked = Call(LOC, MSB, PLATFORMS[LOC], "POST", "tokens", "SENDER")
+    with pytest.raises(ConnectionProblem):
+        routing.decide(directory(), asked, CATALOG["tokens"], HUB)
+
+
 def test_without_agreement_a_party_looks_unknown() -> None:
     with pytest.raises(UnknownReceiver):
         decide("PUT", "sessions", "RECEIVER", MSA, open_policy=False)
