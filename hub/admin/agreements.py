@@ -18,7 +18,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.admin import access
 from hub.admin.orders import Code, Order
 from hub.delivery import audience, backfill
-from hub.exchange import pull
 from hub.exchange.context import Hub
 from hub.ocpi import headers
 from hub.ocpi.errors import InvalidParameters, NotFound
@@ -169,7 +168,7 @@ async def _held(session: AsyncSession, before: Directory, owner: PartyId, receiv
 
 def _reads(module: Module, roles: frozenset[str]) -> bool:
     """Whether a party of these roles is given such objects."""
-    return module.name in _PERSONAL or bool(roles & pull.READERS.get(module.owner, frozenset()))
+    return module.name in _PERSONAL or bool(roles & audience.readers(module.owner))
 
 
 def _row(row: Agreement) -> AgreementRow:

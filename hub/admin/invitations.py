@@ -45,7 +45,7 @@ async def invite(hub: Hub, order: InvitationOrder) -> Invitation:
         if code == hub.code:
             raise Conflict(f"{code} is this hub itself: invite the partner under a code of its own")
         holder = directory.party(code)
-        if holder is not None:
+        if holder is not None and holder.platform.status != "SUSPENDED":
             raise Conflict(f"{code} is on platform {holder.platform.id} already ({holder.platform.status})")
     roles = list(dict.fromkeys((role.code, role.role.value) for role in order.parties))
     token = await handshake.invite(hub, order.name or str(roles[0][0]), roles)

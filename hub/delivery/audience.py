@@ -17,6 +17,8 @@ from hub.store.objects import EVERYBODY
 EMSP_TYPES = frozenset({"EMSP", "NSP", "OTHER", "NAP"})
 """Who CPO data is for. NAP is not named in the spec's broadcast text; an agreement decides."""
 
+CPO_TYPES = frozenset({"CPO"})
+
 REACHED = frozenset({"CONNECTED", "OFFLINE"})
 
 
@@ -34,8 +36,13 @@ def wants(directory: Directory, catalog: Catalog, owner: PartyId, module: str, r
     row, source, target = catalog.get(module), directory.party(owner), directory.party(receiver)
     if row is None or not row.broadcast or source is None or target is None or owner == receiver:
         return False
-    opposite = EMSP_TYPES if row.owner == "CPO" and "CPO" in source.roles else {"CPO"}
-    return bool(target.roles & opposite) and takes(directory, owner, module, receiver)
+    to = readers(row.owner) if "CPO" in source.roles else CPO_TYPES
+    return bool(target.roles & to) and takes(directory, owner, module, receiver)
+
+
+def readers(owner_role: str) -> frozenset[str]:
+    """The roles that the data of an owner role is for (TF-099, TF-100)."""
+    return EMSP_TYPES if owner_role == "CPO" else CPO_TYPES
 
 
 def takes(directory: Directory, owner: PartyId, module: str, receiver: PartyId) -> bool:

@@ -39,7 +39,7 @@ class Bell:
             broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 2},
         )
         self._rung = threading.Event()
-        self._stopping = False
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._break = FIRST_BREAK
         self._checked_at = 0.0
@@ -51,13 +51,13 @@ class Bell:
 
     def start(self) -> None:
         """Begin to pass rings on."""
-        self._stopping = False
+        self._stopped.clear()
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End; a ring that was not passed on is left to the sweep."""
-        self._stopping = True
+        self._stopped.set()
         self._rung.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
@@ -66,12 +66,12 @@ class Bell:
     def _run(self) -> None:
         while True:
             self._rung.wait()
-            if self._stopping:
+            if self._stopped.is_set():
                 return
             self._rung.clear()
             begun = time.monotonic()
             pause = self._pass_on()
-            time.sleep(max(pause, SHARE * (time.monotonic() - begun) if pause == PACE else pause))
+            self._stopped.wait(max(pause, SHARE * (time.monotonic() - begun) if pause == PACE else pause))
 
     def _pass_on(self) -> float:
         """Ring once; the seconds to be silent after it."""

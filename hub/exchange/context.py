@@ -1,5 +1,6 @@
 """What a process of the hub works with: opened once at start, handed to every function of the exchange."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -67,5 +68,5 @@ class Hub:
             stack.push_async_callback(presence.stop)
             bell = Bell(settings.redis_url)
             bell.start()
-            stack.callback(bell.stop)
+            stack.push_async_callback(asyncio.to_thread, bell.stop)
             yield cls(settings, catalog, db, seal, outbound, directory, bell, journal, presence)

@@ -61,13 +61,17 @@ class Published:
 
 
 async def invite(hub: Hub, name: str, roles: Sequence[tuple[PartyId, str]]) -> str:
-    """Prepare a connection: a PLANNED platform that may register these roles. The token A to hand over."""
+    """Prepare a connection: a platform that may register these roles. The token A to hand over.
+
+    Parties that left (their platform is SUSPENDED) come back to the platform they had (CRED-036).
+    """
     token = new_token()
     async with hub.db.unit_of_work() as session:
-        platform = Platform(name=name)
+        platform = await _left_by(session, [str(code) for code, _ in roles]) or Platform(name=name)
         session.add(platform)
         await session.flush()
         assert platform.id is not None
+        await session.exec(delete(Admission).where(col(Admission.platform_id) == platform.id))
         session.add_all(Admission(platform_id=platform.id, code=str(code), role=role) for code, role in roles)
         expires = datetime.now(UTC) + INVITATION_LIFETIME
         session.add(AccessToken(hash=hash_token(token), platform_id=platform.id, kind="A", expires_at=expires))
@@ -75,6 +79,13 @@ async def invite(hub: Hub, name: str, roles: Sequence[tuple[PartyId, str]]) -> s
         await parties.touch(session)
     await hub.directory.refresh()
     return token
+
+
+async def _left_by(session: AsyncSession, codes: list[str]) -> Platform | None:
+    """The one SUSPENDED platform that holds parties among these, if there is just one."""
+    held = select(Party.platform_id).where(col(Party.code).in_(codes))
+    found = list(await session.exec(select(Platform).where(col(Platform.id).in_(held))))
+    return found[0] if len(found) == 1 and found[0].status == "SUSPENDED" else None
 
 
 def own_credentials(hub: Hub, token: str) -> Credentials:

@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qsl
 
-from hub.delivery import view
+from hub.delivery import audience, view
 from hub.exchange import callbacks, forward, keep, routing
 from hub.exchange.call import Call, Reply, answer, answer_bytes
 from hub.exchange.context import Hub
@@ -13,9 +13,6 @@ from hub.ocpi.module import Module, Ref
 from hub.ocpi.types import PartyId
 from hub.store import pages
 from hub.store.pages import Page
-
-# Which roles a party needs to be given the data of an owner role in GET ALL (TF-099, TF-100).
-READERS = {"CPO": frozenset({"EMSP", "NSP", "NAP", "OTHER", "SCSP"}), "EMSP": frozenset({"CPO"})}
 
 
 async def page(hub: Hub, call: Call, module: Module) -> Reply:
@@ -93,7 +90,7 @@ def _visible_owners(hub: Hub, call: Call, module: Module) -> list[PartyId]:
     """The owners whose objects the caller may see: by role and by agreement (TF-123)."""
     directory = hub.directory.now
     caller = directory.party(call.sender)
-    if caller is None or not caller.roles & READERS[module.owner]:
+    if caller is None or (module.broadcast and not caller.roles & audience.readers(module.owner)):
         return []
     return [
         party.code

@@ -199,25 +199,24 @@ class DirectoryCache:
                 await self._task
 
     async def _keep_up(self) -> None:
-        listener: asyncpg.Connection | None = None
         while True:
             try:
-                if listener is None or listener.is_closed():
-                    listener = await self._listen()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), 1)
-                self._wake.clear()
-                await self.refresh()
-            except asyncio.CancelledError:
-                if listener is not None:
-                    listener.terminate()
-                raise
+                await self._listen()
             except Exception as error:  # the database may be away: the old picture serves until it is back
                 log.warning("directory not refreshed, will try again in 1 s", error=repr(error))
                 await asyncio.sleep(1)
 
-    async def _listen(self) -> asyncpg.Connection:
+    async def _listen(self) -> None:
+        """Refresh at each notification and each second, until the connection breaks."""
         dsn = make_url(self._db.url).set(drivername="postgresql").render_as_string(hide_password=False)
         connection = await asyncpg.connect(dsn, timeout=5)
-        await connection.add_listener("directory", lambda *_: self._wake.set())
-        return connection
+        try:
+            await connection.add_listener("directory", lambda *_: self._wake.set())
+            while not connection.is_closed():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._wake.wait()
+                self._wake.clear()
+                await self.refresh()
+        finally:
+            connection.terminate()

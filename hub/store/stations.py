@@ -86,8 +86,8 @@ class Claimed:
 
 
 def new_password() -> tuple[str, bytes]:
-    """A fresh AuthorizationKey of 128 bits in hex, which every charger's form takes, and what is stored of it."""
-    password = secrets.token_hex(16)
+    """A fresh AuthorizationKey of 160 bits as 40 hex digits, the most OCPP 1.6 allows, and what is stored of it."""
+    password = secrets.token_hex(20)
     return password, hashlib.sha256(password.encode()).digest()
 
 

@@ -12,7 +12,17 @@ CPA, CPB = PartyId("NL", "CPA"), PartyId("NL", "CPB")
 MSA, MSB = PartyId("DE", "MSA"), PartyId("FR", "MSB")
 OTH, NSP, NAP = PartyId("BE", "OTH"), PartyId("BE", "NSP"), PartyId("BE", "NAP")
 LOC, HUB = PartyId("NL", "LOC"), PartyId("SE", "HUB")
-ROLES = {CPA: "CPO", CPB: "CPO EMSP", MSA: "EMSP", MSB: "EMSP", OTH: "OTHER", NSP: "NSP", NAP: "NAP", LOC: "CPO", HUB: "HUB"}
+ROLES = {
+    CPA: "CPO",
+    CPB: "CPO EMSP",
+    MSA: "EMSP",
+    MSB: "EMSP",
+    OTH: "OTHER",
+    NSP: "NSP",
+    NAP: "NAP",
+    LOC: "CPO",
+    HUB: "HUB",
+}
 EVERYTHING = frozenset({"locations", "tariffs", "tokens", "sessions", "cdrs"})
 
 

@@ -9,6 +9,7 @@ what a rule-based state machine would try, and the rare orders need them.
 import itertools
 import random
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -251,3 +252,111 @@ def test_nothing_is_forgotten_and_everything_ends(seed: int) -> None:
 
 def _covers(need: Need, other: Need) -> bool:
     return needs.union(need, other) == need
+
+
+A, B = OBJECTS
+STATUS = NEEDS[1]
+
+
+def _lane(*changes: tuple[Identity, Need]) -> Lane:
+    lane = Lane(1, RECEIVER, 0)
+    for position, (identity, need) in enumerate(changes, 1):
+        lane.change(position, identity, need, "c")
+        lane.read_to = position
+    return lane
+
+
+def _settled(lane: Lane, now: float = 0.0) -> Settlement:
+    settlement = lane.settlement(now)
+    assert settlement is not None
+    return settlement
+
+
+def _taken(lane: Lane, now: float = 0.0) -> Item:
+    item = lane.take(now)
+    assert item is not None
+    return item
+
+
+def _row(identity: Identity, need: Need, **values: Any) -> Debt:
+    return Debt("DE*MSA", *identity, needs.to_json(need), "c", **{"mark": 1} | values)
+
+
+def test_the_cursor_passes_a_failure_in_the_commit_that_owes_it() -> None:
+    lane = _lane((A, STATUS), (B, STATUS))
+    lane.failed(_taken(lane), Next(1, 5.0, False), "no")
+    assert _settled(lane).position == 1
+    lane.landed(_taken(lane))
+    settlement = _settled(lane)
+    assert settlement.position == 2
+    assert [(debt.key, debt.need, debt.delay, debt.reason) for debt in settlement.debts()] == [
+        ("A", {"E1": ["status"]}, 5.0, "no")
+    ]
+
+
+def test_a_slow_request_is_owed_so_that_the_cursor_goes_on_and_is_cleared_when_it_lands() -> None:
+    lane = _lane((A, STATUS), (B, STATUS))
+    slow = _taken(lane)
+    lane.landed(_taken(lane))
+    assert lane.settlement(0.5) is None
+    settlement = _settled(lane, 2.0)
+    assert (settlement.position, [debt.key for debt in settlement.debts()]) == (2, ["A"])
+    lane.landed(slow)
+    assert lane.commit(settlement, {A: 7})
+    assert _settled(lane).cleared == [7]
+
+
+def test_a_slow_request_beside_an_unwritten_failure_of_its_object_keeps_the_cursor() -> None:
+    lane = _lane((A, STATUS))
+    lane.failed(_taken(lane), Next(1, 0.0, False), "no")
+    lane.change(2, A, {"E2": None}, "c")
+    lane.read_to = 2
+    _taken(lane)
+    settlement = _settled(lane, 5.0)
+    assert (settlement.position, settlement.slow) == (1, [])
+
+
+def test_a_newer_version_unparks_what_was_refused() -> None:
+    lane = _lane((A, STATUS))
+    item = _taken(lane)
+    lane.change(2, A, STATUS, "c")
+    lane.failed(item, Next(8, 60.0, True), "no")
+    (debt,) = _settled(lane).debts()
+    assert (debt.parked, debt.tries) == (False, 0)
+    parked = _lane((A, STATUS))
+    parked.stand(_row(A, WHOLE, tries=8, parked=True, delay=50.0))
+    item = _taken(parked)
+    assert (item.need, item.tries, item.mark) == (WHOLE, 0, 1)
+
+
+def test_what_is_not_due_yet_goes_on_waiting_with_the_change_folded_in() -> None:
+    lane = _lane((A, STATUS))
+    lane.stand(_row(A, {"E2": None}, tries=3, delay=20.0, reason="HTTP 500"))
+    assert lane.take(0) is None
+    (debt,) = _settled(lane).debts()
+    assert (debt.need, debt.tries, debt.delay, debt.reason) == ({"E2": None, "E1": ["status"]}, 3, 20.0, "HTTP 500")
+
+
+def test_nothing_stays_owed_of_a_failure_whose_newer_version_landed_meanwhile() -> None:
+    lane = _lane((A, STATUS))
+    lane.failed(_taken(lane), Next(8, 60.0, True), "no")
+    settlement = _settled(lane)
+    lane.change(2, A, STATUS, "c")
+    lane.landed(_taken(lane))
+    assert lane.commit(settlement, {A: 3})
+    assert (_settled(lane).cleared, lane.owing) == ([3], {})
+
+
+def test_one_send_in_ten_is_kept_for_a_backfill() -> None:
+    lane = _lane(*((("NL*CPA", "locations", f"LIVE{n}"), WHOLE) for n in range(30)))
+    page = Page(Walk(1, "DE*MSA", "NL*CPA", "locations", 3, "r", "c"), 3, 0, True)
+    lane.turn_to(page, [("NL*CPA", "locations", f"OLD{n}") for n in range(3)])
+    order = [_taken(lane).object[2] for _ in range(33)]
+    assert [index for index, key in enumerate(order, 1) if key.startswith("OLD")] == [10, 20, 30]
+
+
+def test_memory_does_not_grow_with_the_changes_of_one_object() -> None:
+    lane = _lane(*((A, STATUS) for _ in range(1000)))
+    _taken(lane)
+    assert lane.take(0) is None
+    assert not lane.waiting

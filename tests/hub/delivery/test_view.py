@@ -96,7 +96,9 @@ def test_a_tombstone_hides_what_is_older_and_not_what_is_newer(kept: Maker, loca
 def test_numbers_keep_their_form(kept: Maker, location: Maker) -> None:
     row = kept(location(5))
     text = row.body.replace('"name": "L"', '"name": "L", "price": 2.00')
-    seen = view.view(None, Kept(*(1, "NL*CPA", "K", "*", text, row.times, row.last_updated, False, row.stored_at)), TARIFFS)
+    seen = view.view(
+        None, Kept(*(1, "NL*CPA", "K", "*", text, row.times, row.last_updated, False, row.stored_at)), TARIFFS
+    )
     assert str((seen or {})["price"]) == "2.00"
 
 

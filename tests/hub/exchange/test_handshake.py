@@ -86,6 +86,8 @@ async def test_leaving_voids_the_token_and_suspends_the_party(running: Any, cpo:
     assert (await cpo.call("GET", running.hub.versions_url, old)).http_status == 401
     asked = await emsp.send("GET", "locations", interface="SENDER", to="NL*CPA")
     assert asked.status_code == 4003
+    await cpo.register(running.hub.versions_url, await invite(running))
+    assert (await emsp.send("GET", "locations", interface="SENDER", to="NL*CPA")).ok
 
 
 @pytest.mark.catalogue("CRED-011", "CRED-020")
