@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 import redis.asyncio
+import structlog
 
 from hub.services.data import DataDirectory
 from hub.services.postgres import Postgres
@@ -24,6 +25,11 @@ from hub.store import migrate
 for variable in [name for name in os.environ if name.startswith(("HUB_", "DATABASE_URL", "REDIS_URL"))]:
     del os.environ[variable]
 Settings.model_config["env_file"] = None
+
+# Tracebacks as Python prints them: structlog's own would show the values of every variable, and take seconds for it.
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+)
 
 TEMPLATE = "template_hub"
 # A test database does not outlive its test: what makes it safe on disk only costs time.

@@ -60,7 +60,7 @@ class Engine:
         outcome: Callable[[Judgement], None] | None = None,
     ) -> None:
         self._db, self._directory, self._catalog = db, directory, catalog
-        self.delivered = self.failed = 0
+        self.delivered = self.failed = self.turns = 0
         self._hook = outcome
         self._lanes: dict[int, Lane] = {}
         self._resting: dict[int, float] = {}
@@ -139,6 +139,7 @@ class Engine:
             self._wake.clear()
 
     async def _turn(self) -> None:
+        self.turns += 1
         self._due_at = 0.0
         sweeping = time.monotonic() >= self._sweep_at
         if sweeping:

@@ -19,10 +19,11 @@ def lines() -> Iterator[io.StringIO]:
     """What is logged during the test; the logging of the process is put back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    before = structlog.get_config()
     yield io.StringIO()
     root.handlers[:], root.level = handlers, level
     logging.captureWarnings(False)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def test_json_is_one_object_a_line_in_utc(lines: io.StringIO) -> None:

@@ -1,9 +1,9 @@
 """hub.delivery.lanes: whatever happens in which order, nothing that is owed is forgotten.
 
-A model of the database (log, cursor, owed rows, one backfill) runs beside a lane, which is driven by random steps. After
-every step, each change that the receiver has not got must be above the committed cursor, in an owed row, or before the
-backfill: a crash may come now. The steps are drawn from a plain seed: hundreds of thousands fit into a second's worth of
-what a rule-based state machine would try, and the rare orders need them.
+A model of the database (log, cursor, owed rows, one backfill) runs beside a lane, which is driven by random steps.
+After every step, each change that the receiver has not got must be above the committed cursor, in an owed row, or
+before the backfill: a crash may come now. Steps are drawn from a plain seed, because that is fast enough to meet the
+rare orders in which two writers of one row cross.
 """
 
 import itertools
@@ -29,7 +29,7 @@ DONE = 99
 
 @dataclass
 class Obligation:
-    """Something the receiver has not got: from a log row (`position`), the backfill (`number`), or an owed row alone."""
+    """Something the receiver has not got: of a log row (`position`), the backfill (`number`), or an owed row alone."""
 
     identity: Identity
     need: Need
