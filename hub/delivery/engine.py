@@ -72,7 +72,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         sender = Sender(outbound, code, note)
         self._holder = Holder(db.url, self._notified, self._lost, timing)
-        self._settler = Settler(db, self._fell)
+        self._settler = Settler(db, self._fell, self.wake)
         self._platforms = Platforms(db, directory, sender, self.wake, budget)
         self._reader = Reader(db, directory, catalog, self._settler.touch)
         self._dispatcher = Dispatcher(

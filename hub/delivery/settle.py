@@ -44,11 +44,12 @@ class Cdrs:
 class Settler:
     """Commits for all lanes of a worker, one commit at a time.
 
-    `fallen` is told of a lane whose cursor is below the log's tail; it must be given a backfill.
+    `fallen` is told of a lane whose cursor is below the log's tail; it must be given a backfill. `walked` is called
+    when the page of a backfill is done.
     """
 
-    def __init__(self, db: Database, fallen: Callable[[int], None]) -> None:
-        self._db, self._fallen = db, fallen
+    def __init__(self, db: Database, fallen: Callable[[int], None], walked: Callable[[], None]) -> None:
+        self._db, self._fallen, self._walked = db, fallen, walked
         self._touched: set[Lane] = set()
         self._orphans: list[Settlement] = []
         self._cdrs = Cdrs()
@@ -112,6 +113,8 @@ class Settler:
                     self.touch(settlement.lane)
             for party_id in fallen:
                 self._fallen(party_id)
+            if any(settlement.walked for settlement in found):
+                self._walked()
 
     def _undo(self, orphans: list[Settlement], found: list[Settlement], cdrs: Cdrs) -> None:
         self._orphans = orphans + self._orphans

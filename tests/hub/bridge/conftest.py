@@ -7,17 +7,13 @@ the hub's store, as the lanes would find it.
 import asyncio
 import base64
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import Any, TypeVar
 
 import pytest
-import uvicorn
-from cryptography.fernet import Fernet
 from sqlmodel import select
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -25,7 +21,6 @@ from websockets.typing import Subprotocol
 from hub.admin import chargers, objects, parties
 from hub.admin.chargers import ChargerOrder
 from hub.admin.parties import PartyOrder
-from hub.app import create_app
 from hub.bridge.server import Bridge
 from hub.bridge.timing import Timing
 from hub.exchange import handshake
@@ -35,7 +30,6 @@ from hub.ocpi.types import PartyId
 from hub.sandbox import samples
 from hub.sandbox.charger import Charger
 from hub.sandbox.emsp import Emsp
-from hub.settings import Settings
 from hub.store.chargers import Charging, HeldCdr
 from hub.store.ledger import CdrBody
 from hub.store.objects import KeptObject
@@ -158,35 +152,10 @@ class Stage:
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str) -> Settings:
-    """Settings of a hub that may talk to loopback, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return Settings(
-        database_url=database_url,
-        redis_url=redis_url,
-        secret_key=Fernet.generate_key().decode(),
-        api_token="operator-token-for-tests",
-        public_url=f"http://127.0.0.1:{port}",
-        port=port,
-        outbound_allow=(ip_network("127.0.0.0/8"),),
-    )
-
-
-@pytest.fixture
-async def hub(settings: Settings) -> AsyncIterator[Hub]:
+def hub(running: Any) -> Hub:
     """The hub behind a running API."""
-    app = create_app(settings)
-    config = uvicorn.Config(app, port=settings.port, log_config=None, access_log=False, lifespan="on")
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not task.done(), "the API did not start"
-        await asyncio.sleep(0.01)
-    yield app.state.hub
-    server.should_exit = True
-    await task
+    hub: Hub = running.hub
+    return hub
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ async def test_a_lane_that_was_not_let_go_rests_for_the_takeover_wait(
     small_hub: Any, location: Location, eventually: Eventually, quick: Timing
 ) -> None:
     msa = await small_hub.receiver("DE*MSA")
-    await small_hub.run("UPDATE lane SET holder = 'a worker that was killed'")
+    await small_hub.run("UPDATE lane SET holder = 'a worker that was killed' WHERE receiver = 'DE*MSA'")
     await small_hub.accept(location(1))
     begun = time.monotonic()
     async with small_hub.engine(timing=quick) as engine:

@@ -55,7 +55,7 @@ async def test_the_cursor_and_what_it_leaves_behind_are_one_commit(small_hub: An
 
 async def test_outcomes_wait_for_a_database_that_is_away(small_hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lane = _lane(await _party_id(small_hub))
-    settler = Settler(small_hub.db, lambda _: None)
+    settler = Settler(small_hub.db, lambda _: None, lambda: None)
     away, write = [True, True], settle.write
 
     async def sometimes(session: Any, settlements: list[Settlement], cdrs: Cdrs) -> settle.Written:
@@ -74,7 +74,7 @@ async def test_outcomes_wait_for_a_database_that_is_away(small_hub: Any, monkeyp
 
 
 async def test_what_is_known_of_a_dropped_lane_is_still_written(small_hub: Any) -> None:
-    settler = Settler(small_hub.db, lambda _: None)
+    settler = Settler(small_hub.db, lambda _: None, lambda: None)
     settler.keep(_lane(await _party_id(small_hub)))
     assert settler.behind
     await settler.settle()
@@ -86,7 +86,7 @@ async def test_a_lane_below_the_tail_is_reported_and_its_cursor_stays(small_hub:
     party_id = await _party_id(small_hub)
     await small_hub.run("UPDATE log_head SET tail = 1")
     fallen: list[int] = []
-    settler = Settler(small_hub.db, fallen.append)
+    settler = Settler(small_hub.db, fallen.append, lambda: None)
     settler.touch(_lane(party_id))
     await settler.settle()
     assert fallen == [party_id]

@@ -16,6 +16,13 @@ from hub.sandbox.registration import Refused
 CPA = PartyId.parse("NL*CPA")
 
 
+class Bare(Platform):
+    """A CPO without any module."""
+
+    role = "CPO"
+    modules = ()
+
+
 async def invite(running: Any, code: PartyId = CPA, role: str = "CPO") -> str:
     token: str = await handshake.invite(running.hub, "a partner", [(code, role)])
     return token
@@ -105,8 +112,7 @@ async def test_a_failed_callback_is_3001_and_token_a_stays_good(running: Any) ->
 @pytest.mark.catalogue("CRED-022", "VER-024")
 async def test_a_platform_that_offers_nothing_is_3003(running: Any) -> None:
     token_a = await invite(running)
-    async with Platform("NL*CPA") as bare:
-        bare.role, bare.modules = "CPO", ()  # type: ignore[misc]
+    async with Bare("NL*CPA") as bare:
         with pytest.raises(Refused) as refused:
             await bare.register(running.hub.versions_url, token_a)
     assert refused.value.answer.status_code == 3003

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from hub.store import journal, messages
 from hub.store.db import Database
@@ -29,9 +30,13 @@ async def test_an_overloaded_or_cut_off_journal_only_loses_hops(monkeypatch: pyt
     monkeypatch.setattr(journal, "CAPACITY", 2)
     db = Database("postgresql://nobody@127.0.0.1:1/nothing")
     kept = Journal(db)
-    for _ in range(5):
-        kept.note(HOP)
-    await kept.flush()
-    kept.note(HOP)
-    await kept.stop()
+    with capture_logs() as told:
+        for _ in range(5):
+            kept.note(HOP)
+        await kept.flush()
+        await kept.flush()
     await db.close()
+    assert [(line["event"].partition(",")[0], line["hops"]) for line in told] == [
+        ("hops not written", 2),
+        ("hops dropped", 3),
+    ]
