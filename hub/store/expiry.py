@@ -6,9 +6,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.store import messages
 
 _TOKENS = text("DELETE FROM access_token WHERE expires_at <= now()")
+_HOPS = text("DELETE FROM hop WHERE at < now() - interval '14 days'")
 
 
 async def expire(session: AsyncSession) -> None:
-    """Delete callbacks and access tokens that nobody can use any more. (To the directory they are gone already.)"""
+    """Delete callbacks and access tokens that nobody can use any more (to the directory they are gone already), and
+    hops that nobody will trace."""
     await messages.expire_callbacks(session)
     await session.execute(_TOKENS)
+    await session.execute(_HOPS)

@@ -1,0 +1,33 @@
+"""What goes by itself: callbacks and tokens whose time is over, and old hops; nothing else."""
+
+from sqlalchemy import text
+
+from hub.store import expiry
+from hub.store.db import Database
+
+ROWS = """
+INSERT INTO callback (id, kind, url, caller, target, correlation_id, expires_at) VALUES
+    ('old', 'page', 'u', 'a', 'b', 'c', now() - interval '1 second'),
+    ('new', 'page', 'u', 'a', 'b', 'c', now() + interval '1 hour');
+INSERT INTO access_token (hash, platform_id, kind, expires_at) VALUES
+    ('old', 1, 'C', now() - interval '1 second'), ('new', 1, 'A', now() + interval '1 hour'), ('for ever', 1, 'C', NULL);
+INSERT INTO hop (at, correlation_id, request_id, sender, receiver, method, what, decision) VALUES
+    (now() - interval '15 days', 'old', '', '', '', '', '', ''),
+    (now() - interval '13 days', 'new', '', '', '', '', '', '')
+"""
+
+
+async def test_only_what_is_over_goes(database_url: str) -> None:
+    db = Database(database_url)
+    async with db.unit_of_work() as session:
+        for statement in ROWS.split(";"):
+            await session.execute(text(statement))
+    async with db.unit_of_work() as session:
+        await expiry.expire(session)
+    async with db.unit_of_work() as session:
+        left = {
+            table: sorted((await session.execute(text(f"SELECT {column} FROM {table}"))).scalars())
+            for table, column in (("callback", "id"), ("access_token", "hash"), ("hop", "correlation_id"))
+        }
+    await db.close()
+    assert left == {"callback": ["new"], "access_token": [b"for ever", b"new"], "hop": ["new"]}
