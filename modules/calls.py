@@ -1,6 +1,7 @@
 """What every route is handed: the hub, the call and the reference its URL makes. Built from what the gate left."""
 
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -63,9 +64,11 @@ def current_call(request: Request) -> Call:
 
 
 def _split(request: Request) -> tuple[str, str, str]:
-    """Interface, module and the path below, as it came over the wire: ids may hold escaped slashes."""
+    """Interface, module and the path below, as it came over the wire; nothing in it may lead elsewhere onward."""
     raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
     path = raw.decode("latin-1").partition("?")[0].partition(f"{VERSION_PATH}/")[2]
+    if "%2f" in path.lower() or any(unquote(part) in (".", "..") for part in path.split("/")):
+        raise NotFound("the URL holds an id that OCPI does not allow")
     interface, _, rest = path.partition("/")
     module, slash, tail = rest.partition("/")
     return interface.upper(), module, (slash + tail).rstrip("/")

@@ -36,13 +36,18 @@ def wants(directory: Directory, catalog: Catalog, owner: PartyId, module: str, r
     row, source, target = catalog.get(module), directory.party(owner), directory.party(receiver)
     if row is None or not row.broadcast or source is None or target is None or owner == receiver:
         return False
-    to = readers(row.owner) if "CPO" in source.roles else CPO_TYPES
+    to = readers(row.owner) if source.roles & {"CPO", "NAP"} else CPO_TYPES
     return bool(target.roles & to) and takes(directory, owner, module, receiver)
 
 
 def readers(owner_role: str) -> frozenset[str]:
     """The roles that the data of an owner role is for (TF-099, TF-100)."""
     return EMSP_TYPES if owner_role == "CPO" else CPO_TYPES
+
+
+def owners(owner_role: str) -> frozenset[str]:
+    """The roles whose parties may push data of an owner role; OTHER may push what it owns to CPOs (TF-100)."""
+    return frozenset({"CPO", "NAP", "OTHER"}) if owner_role == "CPO" else frozenset({"EMSP", "OTHER"})
 
 
 def takes(directory: Directory, owner: PartyId, module: str, receiver: PartyId) -> bool:

@@ -12,7 +12,7 @@ from hub.delivery.compose import Message
 from hub.delivery.policy import Judgement, Verdict
 from hub.ocpi import headers
 from hub.ocpi.client import NetworkError, NoAnswer, Outbound
-from hub.ocpi.types import PartyId
+from hub.ocpi.types import PartyId, masked
 from hub.store.directory import PartyView, PlatformView
 from hub.store.journal import Hop, Note
 from hub.store.outgoing import Identity
@@ -35,6 +35,7 @@ class Sender:
             return Judgement(Verdict.REFUSED, f"{target.code} publishes no {module} receiver endpoint")
         sender = self._code if message.for_everybody else PartyId.parse(owner)
         sent = onward(target.platform, correlation_id, target.code, sender, with_body=message.body is not None)
+        shown = masked(key) if module == "tokens" else key
         begun = time.monotonic()
         judgement = await self._send(message, join(url, message.path), sent)
         self._note(
@@ -44,7 +45,7 @@ class Sender:
                 sender=str(sender),
                 receiver=str(target.code),
                 method=message.method,
-                what=f"{module} {owner}/{key}{'/' if message.level else ''}{message.level}",
+                what=f"{module} {owner}/{shown}{'/' if message.level else ''}{message.level}",
                 decision="deliver",
                 http_status=judgement.http_status,
                 status_code=judgement.status_code,

@@ -86,8 +86,8 @@ async def _owner(hub: Hub, module: Module, uid: str, kind: str, asking: PartyId)
     """The one eMSP that holds this token and may be asked; two holders are a clash, decided by the newest push."""
     async with hub.db.unit_of_work() as session:
         rows = await objects.by_key(session, module.name, module.key(uid, kind))
-    visible = [r for r in rows if r.audience in (objects.EVERYBODY, str(asking))]
-    owners = list(dict.fromkeys(row.owner for row in visible))
+    visible = dict.fromkeys(r.owner for r in rows if r.audience in (objects.EVERYBODY, str(asking)))
+    owners = [code for code in visible if hub.directory.now.allows(PartyId.parse(code), asking, module.name)]
     if len(owners) > 1:
         log.warning("several eMSPs hold the same token uid", owners=owners, asked=owners[0])
     return PartyId.parse(owners[0]) if owners else None
@@ -122,10 +122,13 @@ async def _ask_all(hub: Hub, call: Call, targets: list[PartyView]) -> Reply:
             except OcpiError:
                 silent += 1
                 continue
-            allowed = (reply.data or {}).get("allowed") if reply.accepted else None
-            if allowed == "ALLOWED":
+            info = reply.data if reply.accepted and isinstance(reply.data, dict) else {}
+            if info.get("allowed") == "ALLOWED":
                 return reply
-            known = reply if allowed is not None and known is None else known
+            if info.get("allowed") is not None:
+                known = known or reply
+            elif reply.http_status != 404 and reply.status_code != UnknownToken.status_code:
+                silent += 1  # a failure is no answer: the CPO must be able to fall back (TOK-028)
     except TimeoutError:
         silent += 1
     finally:
@@ -164,6 +167,7 @@ async def _forward_command(hub: Hub, call: Call, name: str, body: dict[str, Any]
             hub,
             session,
             "command",
+            "commands",
             str(body["response_url"]),
             caller=target.code,
             target=call.sender,

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+from hub.delivery import audience
 from hub.exchange.context import Hub
 from hub.ocpi import headers
 from hub.ocpi.errors import InvalidParameters, NotFound, Unauthorized
@@ -60,6 +61,13 @@ def own(owner: PartyId, calling: PartyId) -> None:
         raise NotFound("the country_code and party_id in the URL are not those of the calling party")
 
 
+def may_own(hub: Hub, calling: PartyId, module: Module) -> None:
+    """Only parties of a fitting role have such data to push: InvalidParameters otherwise."""
+    party = hub.directory.now.party(calling)
+    if party is None or not party.roles & audience.owners(module.owner):
+        raise InvalidParameters(f"OCPI-from-party-id: a party in this role has no {module.name} of its own")
+
+
 def body_matches(body: dict[str, object], module: Module, ref: Ref) -> None:
     """Owner codes and ids in a body must be those of the URL (TF-063, TF-064), compared without regard to case."""
     if not ref.part_ids:
@@ -70,6 +78,6 @@ def body_matches(body: dict[str, object], module: Module, ref: Ref) -> None:
     if module.key_field and ref.kind:
         expected[module.key_field] = ref.kind
     for name, value in expected.items():
-        given = body.get(name)
-        if given is not None and not same(str(given), value):
+        given = body.get(name, value)
+        if not isinstance(given, str) or not same(given, value):
             raise InvalidParameters(f"{name}: differs from the URL")

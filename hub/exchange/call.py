@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.ocpi import envelope, headers, json
 from hub.ocpi.errors import InvalidParameters
-from hub.ocpi.types import PartyId
+from hub.ocpi.types import PartyId, masked
 from hub.store.directory import PlatformView
 from hub.store.journal import Hop
 
@@ -36,7 +36,12 @@ class Call:
     @property
     def what(self) -> str:
         """A short name of what is called, for people: "receiver/locations/NL/CPA/LOC1"."""
-        return f"{self.interface.lower()}/{self.module}{self.tail}"
+        tail = self.tail
+        if self.module == "tokens":  # the uid of a card is personal: journal and logs show its end only
+            parts = tail.split("/")
+            at = 1 if self.interface == "SENDER" else 3
+            tail = "/".join(masked(part) if number == at else part for number, part in enumerate(parts))
+        return f"{self.interface.lower()}/{self.module}{tail}"
 
     def hop(self, hub: PartyId, decision: str, **facts: Any) -> Hop:
         """This call as a hop, for the journal; without a receiver it is the hub's."""

@@ -6,21 +6,25 @@ valid until it expires; using it does not use it up (a cancelled reservation rep
 
 import time
 from datetime import timedelta
+from urllib.parse import urljoin
 
+import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.delivery import send as delivery
 from hub.exchange import forward
 from hub.exchange.call import Call, Reply, answer
 from hub.exchange.context import Hub
-from hub.ocpi import headers, json, paging
+from hub.ocpi import envelope, headers, json, paging
 from hub.ocpi.client import NetworkError
-from hub.ocpi.errors import NotFound, UnknownReceiver
+from hub.ocpi.errors import ConnectionProblem, HubError, NotFound, UnknownReceiver
 from hub.ocpi.types import PartyId
 from hub.store import messages
 from hub.store.directory import PartyView
 from hub.store.journal import Hop
 from hub.store.messages import Callback
+
+log = structlog.get_logger(__name__)
 
 PAGE_LIFETIME = timedelta(hours=24)
 COMMAND_LIFETIME = timedelta(hours=24)
@@ -29,13 +33,14 @@ PATHS = {"command": "cb", "page": "page"}
 
 
 async def open_url(
-    hub: Hub, session: AsyncSession, kind: str, url: str, *, caller: PartyId, target: PartyId, correlation_id: str,
-    lifetime: timedelta,
+    hub: Hub, session: AsyncSession, kind: str, module: str, url: str, *, caller: PartyId, target: PartyId,
+    correlation_id: str, lifetime: timedelta,
 ) -> str:  # fmt: skip
     """A hub URL that stands for `url` at `target` and that only `caller` may use."""
     opaque = await messages.open_callback(
         session,
         kind=kind,
+        module=module,
         url=url,
         caller=str(caller),
         target=str(target),
@@ -55,10 +60,20 @@ async def find(hub: Hub, kind: str, callback_id: str, caller: PartyId) -> Callba
 
 
 def leads_to(hub: Hub, callback: Callback) -> PartyView:
-    """The party behind a callback, if it is still connected."""
-    target = hub.directory.now.party(PartyId.parse(callback.target))
-    if target is None:
-        raise UnknownReceiver(f"{callback.target} is no longer connected to this hub")
+    """The party behind a callback, if it may and can still be reached there: a callback outlives no right.
+
+    UnknownReceiver (4001) without agreement, ConnectionProblem (4003) while not CONNECTED, NotFound (404) when the
+    platform has moved to another host.
+    """
+    directory = hub.directory.now
+    code, caller = PartyId.parse(callback.target), PartyId.parse(callback.caller)
+    target = directory.party(code)
+    if target is None or not directory.allows(code, caller, callback.module):
+        raise UnknownReceiver(f"{code} is not a receiver this hub can reach for you")
+    if target.platform.status != "CONNECTED":
+        raise ConnectionProblem(f"{code} is {target.platform.status}: try again when it is CONNECTED")
+    if not forward.same_host(target.platform, callback.url):
+        raise NotFound("what was at this URL has moved")
     return target
 
 
@@ -80,28 +95,29 @@ async def command_result(hub: Hub, call: Call, callback_id: str) -> Reply:
         )
     )
     sent = await forward.send(hub, call, target, callback.url, call.body)
-    if sent.status >= 400:
-        return forward.reply(call, target.code, sent)
-    return answer(call, target.code)
+    if sent.status < 300 and envelope.read(sent.body)[0] is None:
+        return answer(call, target.code)  # taken, but not said so as OCPI does
+    return forward.reply(call, target.code, sent)
 
 
 async def page(hub: Hub, call: Call, callback_id: str) -> Reply:
     """The next page of a list whose owner's Link the hub replaced (hub flow 6)."""
     callback = await find(hub, "page", callback_id, call.sender)
-    return await page_from(hub, call, leads_to(hub, callback), callback.url)
+    return await page_from(hub, call, leads_to(hub, callback), callback.module, callback.url)
 
 
-async def page_from(hub: Hub, call: Call, target: PartyView, url: str) -> Reply:
-    """A page from the platform of `target`, its Link replaced by one of the hub."""
+async def page_from(hub: Hub, call: Call, target: PartyView, module: str, url: str) -> Reply:
+    """A page of `module` from the platform of `target`, its Link replaced by one of the hub."""
     sent = await forward.send(hub, call, target, url, None)
     extra = {}
-    following = _own_link(target, sent.headers.get("Link"))
+    following = _own_link(target, url, sent.headers.get("Link"))
     if following is not None:
         async with hub.db.unit_of_work() as session:
             link = await open_url(
                 hub,
                 session,
                 "page",
+                module,
                 following,
                 caller=call.sender,
                 target=target.code,
@@ -117,7 +133,14 @@ async def post_result(
 ) -> bool:
     """POST a CommandResult of a hosted CPO to the eMSP's response_url; one attempt (CMD-056), True if it was taken."""
     party = hub.directory.now.party(target)
-    if party is None:
+    allowed = hub.directory.now.allows(target, sender, "commands")
+    if (
+        party is None
+        or not allowed
+        or party.platform.status != "CONNECTED"
+        or not forward.same_host(party.platform, url)
+    ):
+        log.warning("CommandResult not sent: its eMSP cannot be reached there any more", receiver=str(target))
         return False
     onward = delivery.onward(party.platform, correlation_id, target, sender, with_body=True)
     started, status, detail = time.monotonic(), None, None
@@ -143,9 +166,19 @@ async def post_result(
     return status is not None and status < 400
 
 
-def _own_link(target: PartyView, value: str | None) -> str | None:
-    """The next URL in an owner's Link, if it stays on the owner's own hosts (TF-047)."""
+def _own_link(target: PartyView, asked: str, value: str | None) -> str | None:
+    """The next URL in an owner's Link; HubError when it leaves the owner's own hosts (TF-047).
+
+    Leaving the Link out would make the page look like the last one, and the rest of the list like deleted.
+    """
     following = paging.next_link(value)
-    if following is None or not forward.same_host(target.platform, following):
+    if following is None:
         return None
-    return following
+    try:
+        url = urljoin(asked, following)
+    except ValueError:
+        url = ""
+    if not forward.same_host(target.platform, url):
+        log.warning("Link to a foreign host refused", owner=str(target.code))
+        raise HubError(f"{target.code} continues its list at a host that is not its own")
+    return url

@@ -16,11 +16,11 @@ from typing import Any
 import structlog
 
 from hub.delivery import owed
-from hub.exchange import forward, routing
+from hub.exchange import auth, forward, routing
 from hub.exchange.call import Call, Reply, answer, answer_bytes
 from hub.exchange.context import Hub
 from hub.exchange.routing import Direct
-from hub.ocpi import headers, json
+from hub.ocpi import envelope, json
 from hub.ocpi.errors import ConnectionProblem, InvalidParameters, NotFound, RequestTimeout, UnknownReceiver
 from hub.ocpi.module import Module
 from hub.ocpi.types import PartyId, check, parse_datetime
@@ -43,23 +43,26 @@ async def post(hub: Hub, call: Call) -> Reply:
     if owner != call.sender:
         raise InvalidParameters("country_code, party_id: not those of the calling party")
     target = _receiver(hub, call, module, body)
+    auth.may_own(hub, owner, module)
     key, digest = module.key_of(body), hashlib.sha256(canonical(body)).digest()
+    entry = facts(body, target.code, key, digest)  # before it goes out: what cannot be entered must not be delivered
     known = await _claim(hub, call, key, digest, str(target.code))
     if known is not None:
         answering = target.code if known.state == "delivered" else hub.code
         return answer(call, answering, Location=_location(hub, known.public_id))
     if call.platform.hosted:
-        return await _take_custody(hub, call, target, body, key, digest)
+        return await _take_custody(hub, call, target, entry)
     try:
         sent = await forward.send(hub, call, target, forward.url_at(call, target), call.body)
     except (ConnectionProblem, RequestTimeout) as error:
         log.warning("CDR in custody, the receiver is away", owner=str(owner), receiver=str(target.code), why=str(error))
-        return await _take_custody(hub, call, target, body, key, digest)
+        return await _take_custody(hub, call, target, entry)
     reply = forward.reply(call, target.code, sent)
     if reply.accepted:
-        return await _record_delivered(hub, call, body, key, digest, reply, sent.headers.get("Location"))
+        return await _record_delivered(hub, call, entry, reply, sent.headers.get("Location"))
+    clear = sent.status < 500 and envelope.read(sent.body)[0] is not None
     async with hub.db.unit_of_work() as session:
-        await ledger.settle(session, str(owner), key, "refused" if reply.status_code is not None else "ambiguous")
+        await ledger.settle(session, str(owner), key, "refused" if clear or sent.status == 401 else "ambiguous")
     return reply
 
 
@@ -70,10 +73,16 @@ async def fetch(hub: Hub, call: Call, public_id: str) -> Reply:
     if known is None or known.owner != str(call.sender):
         raise NotFound("this CDR is not known here")
     target = hub.directory.now.party(PartyId.parse(known.receiver))
-    if target is not None and known.location and forward.same_host(target.platform, known.location):
+    if known.location and target is not None and _may_look(hub, call, target, known.location):
         sent = await forward.send(hub, call, target, known.location, None)
         return forward.reply(call, target.code, sent)
     return answer_bytes(call, hub.code, known.body.encode())
+
+
+def _may_look(hub: Hub, call: Call, target: PartyView, url: str) -> bool:
+    """Whether the receiver's own copy may be asked for now; else the ledger answers."""
+    allowed = hub.directory.now.allows(call.sender, target.code, "cdrs")
+    return allowed and target.platform.status == "CONNECTED" and forward.same_host(target.platform, url)
 
 
 def canonical(body: Any) -> bytes:
@@ -136,30 +145,23 @@ def _unchanged(known: ledger.Recorded, digest: bytes, receiver: str) -> ledger.R
     return known
 
 
-async def _record_delivered(
-    hub: Hub, call: Call, body: dict[str, Any], key: str, digest: bytes, reply: Reply, location: str | None
-) -> Reply:
-    receiver = PartyId.of(reply.headers[headers.FROM_COUNTRY], reply.headers[headers.FROM_PARTY])
+async def _record_delivered(hub: Hub, call: Call, entry: dict[str, Any], reply: Reply, location: str | None) -> Reply:
     async with hub.db.unit_of_work() as session:
-        entry = facts(body, receiver, key, digest)
         public_id = await ledger.record(session, entry, call.body.decode(), "delivered", location)
-        await ledger.settle(session, str(call.sender), key, "done")
+        await ledger.settle(session, str(call.sender), entry["key"], "done")
     return Reply(reply.http_status, reply.body, {**reply.headers, "Location": _location(hub, public_id)})
 
 
-async def _take_custody(
-    hub: Hub, call: Call, target: PartyView, body: dict[str, Any], key: str, digest: bytes
-) -> Reply:
+async def _take_custody(hub: Hub, call: Call, target: PartyView, entry: dict[str, Any]) -> Reply:
     async with hub.db.unit_of_work() as session:
-        entry = facts(body, target.code, key, digest)
         public_id = await ledger.record(session, entry, call.body.decode(), "custody", None)
-        await ledger.settle(session, str(call.sender), key, "done")
+        await ledger.settle(session, str(call.sender), entry["key"], "done")
         await owed.add(
             session,
             receiver=str(target.code),
             owner=str(call.sender),
             module="cdrs",
-            key=key,
+            key=entry["key"],
             correlation_id=call.correlation_id,
         )
     hub.bell.ring()
@@ -172,20 +174,36 @@ def _location(hub: Hub, public_id: str) -> str:
 
 
 def facts(body: dict[str, Any], receiver: PartyId, key: str, digest: bytes) -> dict[str, Any]:
-    """The columns of a ledger entry."""
+    """The columns of a ledger entry; InvalidParameters (2001) names what cannot be entered."""
     total = body["total_cost"]
     return {
         "owner": str(PartyId.of(body["country_code"], body["party_id"])),
         "key": key,
         "receiver": str(receiver),
         "hash": digest,
-        "session_key": body["session_id"].upper() if body.get("session_id") else None,
-        "credit_of": body["credit_reference_id"].upper() if body.get("credit_reference_id") else None,
+        "session_key": _id(body, "session_id"),
+        "credit_of": _id(body, "credit_reference_id"),
         "currency": body["currency"],
         "total_energy": Decimal(body["total_energy"]),
         "total_excl_vat": Decimal(total["excl_vat"]),
-        "total_incl_vat": Decimal(total["incl_vat"]) if total.get("incl_vat") is not None else None,
+        "total_incl_vat": _amount(total, "incl_vat"),
         "start_date_time": parse_datetime(body["start_date_time"]),
         "end_date_time": parse_datetime(body["end_date_time"]),
         "last_updated": parse_datetime(body["last_updated"]),
     }
+
+
+def _id(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidParameters(f"{name}: must be a string")
+    return value.upper() if value else None
+
+
+def _amount(price: dict[str, Any], name: str) -> Decimal | None:
+    value = price.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise InvalidParameters(f"total_cost.{name}: must be a number")
+    return Decimal(value)

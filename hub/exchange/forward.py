@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import structlog
+from yarl import URL
 
 from hub.delivery import send as delivery
 from hub.exchange.call import Call, Reply
@@ -98,7 +98,13 @@ def refused(call: Call, answering: PartyId, error: OcpiError) -> Reply:
 
 def same_host(platform: PlatformView, url: str) -> bool:
     """Whether `url` is on a host that this platform published (TF-047, CMD-020)."""
-    known = {urlsplit(endpoint).netloc for endpoint in platform.endpoints.values()}
-    if platform.versions_url:
-        known.add(urlsplit(platform.versions_url).netloc)
-    return urlsplit(url).netloc in known
+    published = [*platform.endpoints.values(), platform.versions_url or ""]
+    return (origin := _origin(url)) is not None and origin in {_origin(known) for known in published}
+
+
+def _origin(url: str) -> URL | None:
+    """Scheme, host and port of a URL, in one spelling; None when it has none."""
+    try:
+        return URL(url).origin()
+    except ValueError:
+        return None

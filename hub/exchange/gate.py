@@ -70,7 +70,11 @@ class Gate:
             if not started:
                 await _refuse(echoing, 503, ServerError("the hub cannot work at present, try again in a moment"))
         except Exception:
-            log.exception("a request failed inside the hub", method=scope["method"], path=scope["path"])
+            log.exception(
+                "a request failed inside the hub",
+                method=scope["method"],
+                endpoint="/".join(scope["path"].split("/")[:5]),
+            )
             if not started:
                 await _refuse(echoing, 500, ServerError("the hub failed on this request; its operator has been told"))
         finally:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -146,12 +147,24 @@ async def start(hub: Hub, versions_url: str, token_a: str, name: str, roles: Seq
         token_c = await _issue(session, platform.id)
         await parties.touch(session)
     await hub.directory.refresh()  # the platform will call our versions with this token while the POST is open
-    answer = await _call(hub, "POST", url, token_a, published.token_form, own_credentials(hub, token_c))
-    theirs = answer if isinstance(answer, dict) else {}
-    check(hub.catalog["credentials"].model, theirs)
-    registered = await _admit(hub, platform.id, theirs)
-    await _store(hub, platform.id, theirs, registered, published, token_c=None)
+    try:
+        answer = await _call(hub, "POST", url, token_a, published.token_form, own_credentials(hub, token_c))
+        theirs = answer if isinstance(answer, dict) else {}
+        check(hub.catalog["credentials"].model, theirs)
+        registered = await _admit(hub, platform.id, theirs)
+        await _store(hub, platform.id, theirs, registered, published, token_c=None)
+    except BaseException:
+        await _forget(hub, platform.id)
+        raise
     return platform.id
+
+
+async def _forget(hub: Hub, platform_id: int) -> None:
+    """Take back what a handshake that the hub began, and that failed, had prepared."""
+    async with hub.db.unit_of_work() as session:
+        await session.exec(delete(Platform).where(col(Platform.id) == platform_id))
+        await parties.touch(session)
+    await hub.directory.refresh()
 
 
 async def discover(hub: Hub, versions_url: str, token: str) -> Published:
@@ -162,7 +175,8 @@ async def discover(hub: Hub, versions_url: str, token: str) -> Published:
     except UnableToUseClientApi:
         form = "raw"  # peers of older versions do not decode (TF-007)
         versions = await _call(hub, "GET", versions_url, token, form)
-    wanted = [v for v in versions if isinstance(v, dict) and v.get("version") == VERSION] if versions else []
+    listed = versions if isinstance(versions, list) else []
+    wanted = [v for v in listed if isinstance(v, dict) and v.get("version") == VERSION]
     if not wanted or not isinstance(wanted[0].get("url"), str):
         raise UnsupportedVersion(f"the platform does not list version {VERSION}")
     details = await _call(hub, "GET", wanted[0]["url"], token, form)
@@ -184,7 +198,10 @@ async def _exchange(hub: Hub, platform_id: int, body: Credentials) -> Credential
     roles = await _admit(hub, platform_id, body)
     published = await discover(hub, body["url"], body["token"])
     token_c = new_token()
-    await _store(hub, platform_id, body, roles, published, token_c)
+    try:
+        await _store(hub, platform_id, body, roles, published, token_c)
+    except IntegrityError:  # another platform registered one of the parties a moment ago
+        raise InvalidParameters("roles: one of the parties is already connected by another platform") from None
     return own_credentials(hub, token_c)
 
 

@@ -9,9 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.delivery import log, view
 from hub.ocpi import json, patch
 from hub.ocpi.errors import InvalidParameters, NotFound
-from hub.ocpi.module import Module, Ref
+from hub.ocpi.module import Module, Part, Ref
 from hub.ocpi.patch import Outcome, State
-from hub.ocpi.types import PartyId, parse_datetime
+from hub.ocpi.types import PartyId, check, parse_datetime
 from hub.store import objects
 from hub.store.objects import EVERYBODY, Kept
 
@@ -37,8 +37,11 @@ class Change:
         return self.module.key(self.ref.object_id, self.ref.kind)
 
 
-def not_from_the_future(body: dict[str, Any]) -> None:
-    """Refuse a last_updated of more than 24 hours from now."""
+def not_from_the_future(body: dict[str, Any], module: Module, depth: int = 0) -> None:
+    """Refuse a last_updated of more than 24 hours from now, at the addressed level or below it."""
+    if depth < len(module.parts):
+        for child in _children(body, module.parts[depth]):
+            not_from_the_future(child, module, depth + 1)
     stamp = body.get("last_updated")
     try:
         ahead = isinstance(stamp, str) and parse_datetime(stamp) > datetime.now(UTC) + FUTURE_LIMIT
@@ -46,6 +49,11 @@ def not_from_the_future(body: dict[str, Any]) -> None:
         raise InvalidParameters("last_updated: not an OCPI DateTime") from None
     if ahead:
         raise InvalidParameters("last_updated: more than 24 hours in the future, check the clock")
+
+
+def _children(body: dict[str, Any], part: Part) -> list[dict[str, Any]]:
+    found = body.get(part.list_field)
+    return [child for child in found if isinstance(child, dict)] if isinstance(found, list) else []
 
 
 async def apply(session: AsyncSession, change: Change) -> Outcome:
@@ -56,6 +64,8 @@ async def apply(session: AsyncSession, change: Change) -> Outcome:
     outcome, state = _decide(change, own, everybody)
     if not outcome.changes or state is None:
         return outcome
+    if change.method == "PATCH":
+        _whole(state, change)
     values = {
         "body": json.dumps(state.body).decode(),
         "times": json.dumps(state.times).decode(),
@@ -78,10 +88,18 @@ async def apply(session: AsyncSession, change: Change) -> Outcome:
     return outcome
 
 
+def _whole(state: State, change: Change) -> None:
+    """A PATCH may not leave a level without what it needs: InvalidParameters (2001) names the field."""
+    level = patch.find_part(state.body, change.module, change.ref.part_ids)
+    check(change.module.level_model(len(change.ref.part_ids)), level or {})
+
+
 async def bury(session: AsyncSession, module: Module, ref: Ref, audience: str | None, correlation_id: str) -> bool:
     """Leave tombstones where rows of the object are: of one audience, or of all (None). False if there was none."""
     owner, key = str(ref.owner), module.key(ref.object_id, ref.kind)
     await objects.lock(session, owner, module.name, key)
+    if audience not in (None, EVERYBODY):
+        await objects.take_own_copy(session, owner, module.name, key, audience)
     audiences = await objects.bury(session, owner, module.name, key, audience)
     for buried in audiences:
         await log.append(

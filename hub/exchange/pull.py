@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl
 
 from hub.delivery import audience, view
-from hub.exchange import callbacks, forward, keep, routing
+from hub.exchange import auth, callbacks, forward, keep, routing
 from hub.exchange.call import Call, Reply, answer, answer_bytes
 from hub.exchange.context import Hub
 from hub.exchange.routing import Direct, GetAll
@@ -24,7 +24,7 @@ async def page(hub: Hub, call: Call, module: Module) -> Reply:
         raise InvalidParameters("OCPI-to-party-id: a list GET names its owner, or the hub for the lists of all")
     if route.target.platform.hosted:
         return await _from_store(hub, call, module, [route.target.code], route.target.code)
-    return await callbacks.page_from(hub, call, route.target, forward.url_at(call, route.target))
+    return await callbacks.page_from(hub, call, route.target, module.name, forward.url_at(call, route.target))
 
 
 async def one(hub: Hub, call: Call, module: Module, object_id: str, part_ids: tuple[str, ...] = ()) -> Reply:
@@ -39,7 +39,8 @@ async def one(hub: Hub, call: Call, module: Module, object_id: str, part_ids: tu
 
 
 async def receiver_copy(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
-    """GET on the Receiver interface: the owner looks at what the receiver holds (LOC-020)."""
+    """GET on the Receiver interface: the owner, and nobody else, looks at what the receiver holds (LOC-020)."""
+    auth.own(ref.owner, call.sender)
     route = routing.decide(hub.directory.now, call, module, hub.code)
     if not isinstance(route, Direct):
         raise UnknownReceiver("name the party whose copy is wanted in OCPI-to-party-id")
@@ -95,7 +96,8 @@ def _visible_owners(hub: Hub, call: Call, module: Module) -> list[PartyId]:
     return [
         party.code
         for party in directory.parties
-        if module.owner in party.roles
+        if party.roles & audience.owners(module.owner)
+        and party.platform.status != "SUSPENDED"
         and party.code != call.sender
         and directory.allows(party.code, call.sender, module.name)
     ]

@@ -59,9 +59,9 @@ async def delete(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
 
 async def _push(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
     auth.own(ref.owner, call.sender)
+    auth.may_own(hub, call.sender, module)
     body = call.json_object()
     auth.body_matches(body, module, ref)
-    keep.not_from_the_future(body)
     route = _target(routing.decide(hub.directory.now, call, module, hub.code))
     if isinstance(route, Direct) and not _by_lane(call, route.target):
         return await _forward(hub, call, module, ref, body, route.target)
@@ -78,6 +78,7 @@ async def _push(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
 
 def validate(module: Module, ref: Ref, method: str, body: dict[str, Any]) -> None:
     """What is kept must be whole: InvalidParameters (2001) names the field that is missing or mistyped."""
+    keep.not_from_the_future(body, module, len(ref.part_ids))
     if method == "PUT":
         findings = check(module.level_model(len(ref.part_ids)), body)
         if findings:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from urllib.parse import unquote
 
 import aiohttp
 import httpx
@@ -100,6 +101,8 @@ class Outbound:
             host, _ = parsed.host, parsed.port
         except ValueError:
             raise Refused("not a URL") from None
+        if any(unquote(part) in (".", "..") for part in url.partition("?")[0].split("/")):
+            raise Refused("the URL holds dot segments, which lead elsewhere than it says")
         if parsed.scheme not in ("http", "https") or not host or parsed.user or parsed.password or "\\" in url:
             raise Refused("not a plain http or https URL")
         encrypted = parsed.scheme == "https"
@@ -110,7 +113,7 @@ class Outbound:
         except ValueError:
             return parsed
         if not is_allowed(host, self._allow, encrypted):
-            raise Refused(f"{host} is not an address this hub may talk to (HUB_OUTBOUND_ALLOW)")
+            raise Refused("not an address this hub may talk to (HUB_OUTBOUND_ALLOW)")
         return parsed
 
     async def send(

@@ -6,6 +6,7 @@ beside it: the id of the last object and the total, so that page 1,000 costs wha
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,9 @@ from urllib.parse import urlencode
 from hub.ocpi import headers
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.types import parse_datetime
+
+_LINK = re.compile(r"<([^>]*)>([^,<]*)")
+_NEXT = re.compile(r"""rel\s*=\s*["']?next\b""", re.IGNORECASE)
 
 MAX_LIMIT = 100
 MAX_OFFSET = 10_000_000
@@ -60,10 +64,9 @@ def answer_headers(
 
 def next_link(value: str | None) -> str | None:
     """The URL of rel="next" in a Link header, None when there is none."""
-    for part in (value or "").split(","):
-        url, _, parameters = part.strip().partition(">")
-        if url.startswith("<") and 'rel="next"' in parameters.replace("'", '"').replace("rel=next", 'rel="next"'):
-            return url[1:].strip()
+    for url, parameters in _LINK.findall(value or ""):
+        if _NEXT.search(parameters):
+            return str(url).strip()
     return None
 
 

@@ -63,6 +63,8 @@ def patch(state: State, change: Body, module: Module, part_ids: tuple[str, ...] 
     """Apply a PATCH at a level. Lists are replaced as a whole except those the module appends to."""
     if not isinstance(change.get("last_updated"), str):
         raise InvalidParameters("last_updated: field required in a PATCH")
+    for name in {*module.append, *(part.list_field for part in module.parts)} & change.keys():
+        _must_be_objects(change[name], name)
     path = _path(part_ids)
     stored = find_part(state.body, module, part_ids)
     if stored is None:
@@ -174,8 +176,15 @@ def _merge(stored: Body, change: Body, append: frozenset[str]) -> Body:
     return merged
 
 
+def _must_be_objects(value: Any, name: str) -> None:
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+        raise InvalidParameters(f"{name}: must be a list of objects")
+
+
 def _times_of(body: Body, module: Module, depth: int = 0, path: str = "") -> dict[str, str]:
     """What each level of a body that arrives whole says of itself."""
+    if not isinstance(body.get("last_updated"), str):
+        raise InvalidParameters("last_updated: field required at every level")
     times = {path: str(body["last_updated"])}
     if depth < len(module.parts):
         part = module.parts[depth]

@@ -110,6 +110,11 @@ def fold(text: str) -> str:
     return text.upper()
 
 
+def masked(uid: str) -> str:
+    """The uid of a token as journal and logs may show it: its last two characters."""
+    return f"…{uid[-2:]}" if len(uid) > 2 else uid
+
+
 def same(one: str | None, other: str | None) -> bool:
     """Whether two CiStrings, either of which may be missing, are equal to OCPI."""
     return one == other or (one is not None and other is not None and fold(one) == fold(other))

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import asyncpg
 import structlog
@@ -24,7 +24,6 @@ from hub.store.parties import AccessToken, Agreement, Endpoint, Party, Platform
 from hub.store.seal import Seal, hash_token
 
 log = structlog.get_logger(__name__)
-UTC = UTC
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,10 @@ class CdrDelivery(SQLModel, table=True):
 
 
 class CdrIntent(SQLModel, table=True):
-    """An attempt to hand over a CDR: `pending` before it goes out, then `refused` or `ambiguous` (no clear answer)."""
+    """An attempt to hand over a CDR: `pending` before it goes out, then `refused`, `ambiguous` (unclear) or `done`.
+
+    `doubtful` once any attempt had no clear answer: the receiver may have the CDR, so only the same may be sent again.
+    """
 
     __tablename__ = "cdr_intent"
     owner: str = Field(primary_key=True)
@@ -83,6 +86,7 @@ class CdrIntent(SQLModel, table=True):
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     receiver: str
     state: str
+    doubtful: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     at: datetime | None = Field(
         default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
     )
@@ -110,11 +114,11 @@ _RECORDED = (
 _FIND = text(_RECORDED + " WHERE c.owner = :owner AND c.key = :key")
 _AT = text(_RECORDED + " WHERE c.public_id = :public_id")
 _CLAIM = text(
-    "INSERT INTO cdr_intent (owner, key, hash, receiver, state) VALUES (:owner, :key, :hash, :receiver, 'pending')"
-    " ON CONFLICT (owner, key) DO UPDATE SET hash = excluded.hash, receiver = excluded.receiver, state = 'pending',"
-    " at = now() WHERE cdr_intent.state = 'refused'"
-    " OR (cdr_intent.hash = excluded.hash AND cdr_intent.receiver = excluded.receiver"
-    " AND (cdr_intent.state = 'ambiguous' OR cdr_intent.at < now() - CAST(:patience AS interval)))"
+    "INSERT INTO cdr_intent AS i (owner, key, hash, receiver, state)"
+    " VALUES (:owner, :key, :hash, :receiver, 'pending') ON CONFLICT (owner, key) DO UPDATE SET hash = excluded.hash,"
+    " receiver = excluded.receiver, state = 'pending', at = now(), doubtful = i.doubtful OR i.state <> 'refused'"
+    " WHERE (i.state = 'refused' AND NOT i.doubtful) OR (i.hash = excluded.hash AND i.receiver = excluded.receiver"
+    " AND (i.state IN ('refused', 'ambiguous') OR i.state = 'pending' AND i.at < now() - CAST(:patience AS interval)))"
     " RETURNING 1"
 )
 _INTENT = text("SELECT hash, receiver, state FROM cdr_intent WHERE owner = :owner AND key = :key")

@@ -41,6 +41,7 @@ class Callback(SQLModel, table=True):
     __table_args__ = (Index("callback_expiry", "expires_at"),)
     id: str = Field(primary_key=True)
     kind: str
+    module: str
     url: str = Field(sa_column=Column(Text, nullable=False))
     caller: str
     target: str
@@ -49,11 +50,11 @@ class Callback(SQLModel, table=True):
 
 
 _CALLBACK = text(
-    "INSERT INTO callback (id, kind, url, caller, target, correlation_id, expires_at)"
-    " VALUES (:id, :kind, :url, :caller, :target, :correlation_id, now() + CAST(:lifetime AS interval))"
+    "INSERT INTO callback (id, kind, module, url, caller, target, correlation_id, expires_at)"
+    " VALUES (:id, :kind, :module, :url, :caller, :target, :correlation_id, now() + CAST(:lifetime AS interval))"
 )
 _FIND = text(
-    "SELECT id, kind, url, caller, target, correlation_id, expires_at FROM callback"
+    "SELECT id, kind, module, url, caller, target, correlation_id, expires_at FROM callback"
     " WHERE id = :id AND kind = :kind AND expires_at > now()"
 )
 _EXPIRE = text("DELETE FROM callback WHERE expires_at <= now()")
@@ -65,11 +66,19 @@ _HOPS = text(
 
 
 async def open_callback(
-    session: AsyncSession, *, kind: str, url: str, caller: str, target: str, correlation_id: str, lifetime: timedelta
+    session: AsyncSession,
+    *,
+    kind: str,
+    module: str,
+    url: str,
+    caller: str,
+    target: str,
+    correlation_id: str,
+    lifetime: timedelta,
 ) -> str:
     """Make an opaque id (192 bits) that stands for `url`: `caller` may use it, and it leads to `target`."""
     callback_id = secrets.token_urlsafe(24)
-    names = {"id": callback_id, "kind": kind, "url": url, "caller": caller, "target": target}
+    names = {"id": callback_id, "kind": kind, "module": module, "url": url, "caller": caller, "target": target}
     await session.execute(_CALLBACK, {**names, "correlation_id": correlation_id, "lifetime": lifetime})
     return callback_id
 

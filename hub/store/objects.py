@@ -104,6 +104,11 @@ _WRITE = text(
     " last_updated = excluded.last_updated, deleted = excluded.deleted, stored_at = now()"
 )
 _IS_BROADCAST = text("SELECT 1 FROM object WHERE owner = :owner AND module = :module AND key = :key AND audience = '*'")
+_OWN_COPY = text(
+    "INSERT INTO object (owner, module, key, audience, body, times, last_updated)"
+    " SELECT owner, module, key, :audience, body, times, last_updated FROM object WHERE owner = :owner"
+    " AND module = :module AND key = :key AND audience = '*' AND NOT deleted ON CONFLICT DO NOTHING"
+)
 _BURY = text(
     "UPDATE object SET deleted = true, stored_at = now() WHERE owner = :owner AND module = :module AND key = :key"
     " AND (CAST(:audience AS text) IS NULL OR audience = :audience) AND NOT deleted RETURNING audience"
@@ -143,6 +148,12 @@ async def bury(session: AsyncSession, owner: str, module: str, key: str, audienc
     """Turn rows of an object into tombstones; the audiences whose row was alive."""
     names = {"owner": owner, "module": module, "key": key, "audience": audience}
     return list((await session.execute(_BURY, names)).scalars())
+
+
+async def take_own_copy(session: AsyncSession, owner: str, module: str, key: str, audience: str) -> None:
+    """Give a party a row of its own of what everybody has, so that it can be deleted for this party alone."""
+    names = {"owner": owner, "module": module, "key": key, "audience": audience}
+    await session.execute(_OWN_COPY, names)
 
 
 async def is_broadcast(session: AsyncSession, owner: str, module: str, key: str) -> bool:

@@ -28,7 +28,9 @@ class Page:
 _FROM = (
     " FROM object o LEFT JOIN object mine ON o.audience = '*' AND mine.owner = o.owner AND mine.module = o.module"
     " AND mine.key = o.key AND mine.audience = :reader AND NOT mine.deleted"
-    " WHERE o.module = :module AND o.owner = ANY(:owners) AND NOT o.deleted AND (o.audience = '*'"
+    " WHERE o.module = :module AND o.owner = ANY(:owners) AND NOT o.deleted AND (o.audience = '*' AND NOT EXISTS ("
+    "SELECT 1 FROM object t WHERE t.owner = o.owner AND t.module = o.module AND t.key = o.key AND t.audience = :reader"
+    " AND t.deleted AND (t.last_updated, t.stored_at) >= (o.last_updated, o.stored_at))"
     " OR (o.audience = :reader AND NOT EXISTS (SELECT 1 FROM object e WHERE e.owner = o.owner"
     " AND e.module = o.module AND e.key = o.key AND e.audience = '*' AND NOT e.deleted)))"
 )

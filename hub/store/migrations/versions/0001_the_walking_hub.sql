@@ -30,6 +30,7 @@ CREATE UNIQUE INDEX backfill_of ON backfill (receiver, owner, module);
 CREATE TABLE callback (
     id VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
+    module VARCHAR NOT NULL,
     url TEXT NOT NULL,
     caller VARCHAR NOT NULL,
     target VARCHAR NOT NULL,
@@ -88,6 +89,7 @@ CREATE TABLE cdr_intent (
     hash BYTEA NOT NULL,
     receiver VARCHAR NOT NULL,
     state VARCHAR NOT NULL,
+    doubtful BOOLEAN DEFAULT false NOT NULL,
     at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     PRIMARY KEY (owner, key)
 );
