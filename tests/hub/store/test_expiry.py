@@ -6,9 +6,9 @@ from hub.store import expiry
 from hub.store.db import Database
 
 ROWS = """
-INSERT INTO callback (id, kind, url, caller, target, correlation_id, expires_at) VALUES
-    ('old', 'page', 'u', 'a', 'b', 'c', now() - interval '1 second'),
-    ('new', 'page', 'u', 'a', 'b', 'c', now() + interval '1 hour');
+INSERT INTO callback (id, kind, module, url, caller, target, correlation_id, expires_at) VALUES
+    ('old', 'page', 'locations', 'u', 'a', 'b', 'c', now() - interval '1 second'),
+    ('new', 'page', 'locations', 'u', 'a', 'b', 'c', now() + interval '1 hour');
 INSERT INTO access_token (hash, platform_id, kind, expires_at) VALUES
     ('old', 1, 'C', now() - interval '1 second'), ('new', 1, 'A', now() + interval '1 hour'),
     ('for ever', 1, 'C', NULL);
