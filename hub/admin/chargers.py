@@ -107,8 +107,9 @@ async def add(hub: Hub, order: ChargerOrder) -> Installed:
         location = await keep.visible(session, LOCATIONS, ref, order.party)
         if location is None:
             raise NotFound(f"location_id: {owner} has no such location: put it with `knutpunkt location put`")
-        if await stations.find(session, order.station_id) is not None:
-            raise Conflict("station_id: a charger with this id exists already, or existed and has transactions")
+        known = await stations.find(session, order.station_id)
+        if known is not None and (known.owner != owner or await stations.connectors(session, known.station_id)):
+            raise Conflict("station_id: a charger with this id exists already")
         taken = await _taken(session, owner, order.location_id)
         chosen = _free(location, taken) if order.evse_uids is None else _checked(location, taken, order.evse_uids)
         password = await stations.enrol(session, owner, order.station_id, location, chosen)

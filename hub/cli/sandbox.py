@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,57 @@ def emsp(versions_url: VersionsUrl, token_a: TokenA, party: PartyCode = "DE*MSA"
             await _watch(platform)
 
     _run(play())
+
+
+@sandbox.command()
+def charger(
+    url: Annotated[str, typer.Option("--url", help="Its OCPP URL, from `charger add`.")],
+    password: Annotated[str, typer.Option("--password", help="Its password, from `charger add`.")],
+    card: Annotated[str, typer.Option("--card", help="The uid of the card that is held to it.")] = "04A1B2C3D4E580",
+    kwh: Annotated[int, typer.Option("--kwh", min=1, max=50, help="What the car takes.")] = 5,
+) -> None:
+    """A charger: it boots, a card is held to it, a car charges and leaves. On its clock that takes half an hour."""
+    from websockets.exceptions import WebSocketException
+
+    from hub.sandbox.charger import Charger
+
+    async def play() -> None:
+        since = timedelta(minutes=4 * (kwh + 8))  # each message is four minutes after the last on its clock
+        async with Charger(url, url.rstrip("/").rpartition("/")[2], password, behind=since) as station:
+            typer.echo(f"boot: {await station.boot()}")
+            await station.status(1, "Available")
+            typer.echo(f"card {card}: {(answer := await station.authorize(card))}")
+            if answer != "Accepted":
+                raise OperatorError(f"the card was not accepted ({answer}): is its eMSP connected?")
+            started = await station.start(1, card, 1_000)
+            await station.status(1, "Charging")
+            for taken in range(1, kwh + 1):
+                await station.meter(1_000 + taken * 1_000)
+            await station.stop(1_000 + kwh * 1_000)
+            await station.status(1, "Available")
+            typer.echo(f"transaction {started.number}: {kwh} kWh; see `cdr list`")
+
+    try:
+        _run(play())
+    except (OSError, WebSocketException) as error:
+        raise OperatorError(
+            f"the bridge did not take the charger at that URL ({error}): check --url, --password"
+        ) from None
+
+
+@sandbox.command()
+def sample(
+    what: Annotated[str, typer.Argument(help="location or tariff")],
+    party: Annotated[str, typer.Option("--party", help="The CPO it belongs to.")] = "NL*LOC",
+) -> None:
+    """Print a valid OCPI object to start from: `sandbox sample tariff > tariff.json`."""
+    from hub.ocpi import json
+    from hub.sandbox import samples
+
+    made = {"location": lambda: samples.location(party), "tariff": lambda: samples.tariff(party)}
+    if what not in made:
+        raise typer.BadParameter("location or tariff")
+    typer.echo(json.dumps(made[what]()).decode())
 
 
 async def _demo(directory: Path, once: bool) -> None:

@@ -105,7 +105,8 @@ async def enrol(
     `location` is the OCPI object; connectorId 1, 2, ... stand for the connectors of `evse_uids`, by default of all its
     EVSEs, in their order. Raises ValueError when the id is taken or an EVSE is not there.
     """
-    if await find(session, station_id) is not None:
+    known = await find(session, station_id)
+    if known is not None and (known.owner != owner or await connectors(session, known.station_id)):
         raise ValueError("a charger with this id exists already")
     evses = {str(evse["uid"]).upper(): evse for evse in location.get("evses") or ()}
     missing = [uid for uid in evse_uids if uid.upper() not in evses]
@@ -113,7 +114,10 @@ async def enrol(
         raise ValueError("the location has no such EVSE" if missing else "the location has no EVSEs")
     chosen = [evses[uid.upper()] for uid in evse_uids] if evse_uids else list(evses.values())
     password, stored = new_password()
-    session.add(Station(station_id=station_id, owner=owner, location_id=str(location["id"]), password_hash=stored))
+    # A charger that was removed stays on record while it has transactions; it may come back under its id.
+    station = known or Station(station_id=station_id, owner=owner, location_id="", password_hash=stored)
+    station_id, station.location_id, station.password_hash = station.station_id, str(location["id"]), stored
+    session.add(station)
     await session.flush()
     plugs = [(str(evse["uid"]), str(plug["id"])) for evse in chosen for plug in evse["connectors"]]
     session.add_all(

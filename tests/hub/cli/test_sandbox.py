@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from hub.cli import sandbox
+from hub.ocpi import json
+from hub.ocpi.types import Schema, check
 from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
 from hub.sandbox.platform import Platform
 from hub.settings import CHECKOUT, OperatorError
+from modules.locations.schemas import Location
+from modules.tariffs.schemas import Tariff
 
 
 @asynccontextmanager
@@ -115,3 +119,20 @@ def test_a_demo_that_fails_says_where_the_log_is(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(OperatorError, match=r"^step 7, Charge: the session did not come\nThe hub's log is .*hub\.log$"):
         sandbox.demo(once=True, data=tmp_path)
     assert (tmp_path / "hub.log").exists()
+
+
+@pytest.mark.parametrize(("what", "schema"), [("location", Location), ("tariff", Tariff)])
+async def test_samples_are_valid_and_of_the_party_asked_for(what: str, schema: type[Schema]) -> None:
+    async with started("sandbox", "sample", what, "--party", "SE*ABC") as process:
+        printed, _ = await process.communicate()
+    made = json.loads(printed)
+    assert check(schema, made) == []
+    assert (made["country_code"], made["party_id"]) == ("SE", "ABC")
+
+
+async def test_a_charger_that_finds_no_bridge_says_so() -> None:
+    arguments = ("sandbox", "charger", "--url", "ws://127.0.0.1:1/ocpp/CP1", "--password", "secret")
+    async with started(*arguments) as process:
+        _, complaint = await process.communicate()
+    assert process.returncode != 0
+    assert b"check --url, --password" in complaint
