@@ -93,7 +93,7 @@ class Bell:
     def _queue_length(self) -> int:
         """How many rings nobody has taken."""
         with self._celery.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
             try:
                 return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
             except ChannelError:

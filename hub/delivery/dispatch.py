@@ -197,7 +197,7 @@ class Dispatcher:
         elif judgement.verdict in (Verdict.AWAY, Verdict.TROUBLE):
             wait = line.health.failed(now, _jitter(), judgement.asked)
             if wait is not None:
-                self._platforms.failing(line.platform_id, wait)
+                self._platforms.failing(line.platform_id, wait, judgement.reason)
                 asyncio.get_running_loop().call_later(wait, self._wake)
         elif judgement.http_status is not None and line.health.succeeded():
             self._platforms.well(line.platform_id)

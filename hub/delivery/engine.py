@@ -34,6 +34,7 @@ from hub.store import lanes as store
 from hub.store.db import Database
 from hub.store.directory import DirectoryCache
 from hub.store.journal import Note
+from hub.store.lanes import Walk
 
 SWEEP = 1.0
 CATCHING_UP_AT_ONCE = 4
@@ -133,6 +134,9 @@ class Engine:
             except FAULTS as error:
                 logger.warning("delivery waits for the database, will try again in 1 s", error=repr(error))
                 await asyncio.sleep(1)
+            except Exception:  # a fault of ours: the lanes must go on, and the operator must see it
+                logger.exception("delivery stumbled, will try again in 1 s")
+                await asyncio.sleep(1)
             wait = min(self._sweep_at, self._due_at or self._sweep_at) - time.monotonic()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), max(wait, 0.001))
@@ -174,8 +178,11 @@ class Engine:
         await self._serve(wanted)
         async with self._db.unit_of_work() as session:
             walks = await store.backfills(session, self.receivers)
+        by_receiver: dict[str, dict[int, Walk]] = {}
+        for walk in walks:
+            by_receiver.setdefault(walk.receiver, {})[walk.id] = walk
         for lane in self._lanes.values():
-            lane.walks = {walk.id: walk for walk in walks if walk.receiver == str(lane.receiver)}
+            lane.walks = by_receiver.get(str(lane.receiver), {})
             self._settler.touch(lane)
             health = self._dispatcher.health(lane)
             if health is not None and (health.suspect or health.stopped):

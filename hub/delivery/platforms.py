@@ -63,10 +63,12 @@ class Platforms:
                 self._probes[platform_id] = task
                 task.add_done_callback(functools.partial(self._probed, platform_id))
 
-    def failing(self, platform_id: int, wait: float) -> None:
+    def failing(self, platform_id: int, wait: float, reason: str) -> None:
         """A failure that counted: the next try is in `wait` seconds."""
-        health = self.health(platform_id)
-        self._note(self._write_failing(platform_id, health.failures, wait))
+        failures = self.health(platform_id).failures
+        if failures == 1:
+            log.warning("platform takes no deliveries, they go on being tried", platform=platform_id, reason=reason)
+        self._note(self._write_failing(platform_id, failures, wait))
 
     def well(self, platform_id: int) -> None:
         """It takes deliveries again."""

@@ -91,6 +91,9 @@ class Settler:
             except (SQLAlchemyError, OSError) as error:
                 log.warning("outcomes not written yet, will try again", error=repr(error))
                 await asyncio.sleep(PAUSE_AFTER_ERROR)
+            except Exception:  # a fault of ours: what is known must not be given up
+                log.exception("outcomes not written, will try again")
+                await asyncio.sleep(PAUSE_AFTER_ERROR)
 
     async def settle(self) -> None:
         """One commit of all that is known by now."""

@@ -106,7 +106,7 @@ def test_a_full_delivery_walks_broadcasts_and_what_hosted_parties_push_to_one() 
     assert ("NL*LOC", "sessions") in pairs
     assert ("NL*LOC", "cdrs") not in pairs
     assert audience.broadcasts_to(_directory(), CATALOG, MSA) == [
-        (str(owner), module) for owner in (CPA, CPB, LOC) for module in ("locations", "tariffs")
+        (str(owner), module) for owner in (CPA, CPB, NAP, LOC) for module in ("locations", "tariffs")
     ]
 
 

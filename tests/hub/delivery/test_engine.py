@@ -11,6 +11,7 @@ from hub.delivery import health
 Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 Location = Callable[..., dict[str, Any]]
 LOC = "/locations/NL/CPA/Loc%201"
+CURSORS = "SELECT receiver, position FROM lane JOIN lane_cursor USING (party_id) ORDER BY receiver"
 
 
 @pytest.mark.catalogue("TF-102", "TF-107", "TF-112", "TF-133", "TF-134", "TF-060")
@@ -107,7 +108,7 @@ async def test_what_a_receiver_fails_on_is_owed_and_tried_again_while_others_go_
         engine.wake()
         await eventually(lambda: msa.calls and msb.state)
         await small_hub.owed([("DE*MSA", 1, False)])
-        assert await small_hub.cursors() == {"DE*MSA": 1, "FR*MSB": 1, "NL*CPA": 0}
+        await small_hub.becomes(CURSORS, [("DE*MSA", 1), ("FR*MSB", 1), ("NL*CPA", 0)])
         await small_hub.accept(location(2, "newest"))
         broken = False
         await eventually(lambda: msa.state)
@@ -151,6 +152,18 @@ async def test_a_platform_that_is_away_waits_with_its_cursor_and_no_try_of_an_ob
         away = False
         await eventually(lambda: len(msa.state) == 20)
     await small_hub.owed([])
+
+
+async def test_a_restarted_worker_keeps_the_pause_of_a_failing_platform(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa, msb = await small_hub.receiver("DE*MSA"), await small_hub.receiver("FR*MSB")
+    pause = "UPDATE platform SET failures = 3, next_try_at = now() + interval '60 s' WHERE name = 'DE*MSA'"
+    await small_hub.run(pause)
+    await small_hub.accept(location(1))
+    async with small_hub.engine():
+        await eventually(lambda: msb.state)
+        assert not msa.calls
 
 
 async def test_401_stops_the_platform_until_its_credentials_are_renewed(

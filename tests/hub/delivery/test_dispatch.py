@@ -1,0 +1,141 @@
+"""hub.delivery.dispatch: budgets, turns, and what one bad object or receiver costs the others."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from hub.delivery import compose
+from hub.delivery.policy import Judgement, Verdict
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+Location = Callable[..., dict[str, Any]]
+
+
+class Gauge:
+    """How many requests a platform sees at once, and in which order parties are served."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.order: list[str] = []
+
+    async def __call__(self, call: Any) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.order.append(call.headers["OCPI-to-party-id"])
+        await asyncio.sleep(0.01)
+        self.now -= 1
+
+
+async def test_the_parties_of_a_platform_share_its_budget_in_turn(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa, msb = await small_hub.receiver("DE*MSA"), await small_hub.receiver("FR*MSB")
+    await small_hub.run("UPDATE party SET platform_id = :id WHERE code = 'FR*MSB'", id=msa.platform_id)
+    await small_hub.run("UPDATE counter SET value = value + 1 WHERE name = 'directory'")
+    await small_hub.directory.refresh()
+    gauge = msa.before = Gauge()
+    for number in range(30):
+        await small_hub.accept(location(1) | {"id": f"L{number}"})
+    async with small_hub.engine(budget=4):
+        await eventually(lambda: len(msa.calls) == 60)
+    assert gauge.most == 4
+    assert not msb.calls
+    middle = gauge.order[10:50]
+    assert 15 <= middle.count("MSA") <= 25
+
+
+async def test_a_receiver_that_hangs_slows_nobody_else(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa, msb = await small_hub.receiver("DE*MSA"), await small_hub.receiver("FR*MSB")
+    released = asyncio.Event()
+
+    async def hang(_: Any) -> None:
+        await released.wait()
+
+    msa.before = hang
+    async with small_hub.engine() as engine:
+        for number in range(30):
+            await small_hub.accept(location(1) | {"id": f"L{number}"})
+        engine.wake()
+        await eventually(lambda: len(msb.state) == 30)
+        assert not msa.state
+        released.set()
+        await eventually(lambda: len(msa.state) == 30)
+
+
+async def test_an_object_that_cannot_be_composed_does_not_stop_the_lane(
+    small_hub: Any, location: Location, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    msa = await small_hub.receiver("DE*MSA")
+    whole = compose.messages
+
+    def poisoned(module: Any, need: Any, own: Any, everybody: Any) -> list[compose.Message]:
+        if everybody.key == "POISON":
+            raise ValueError("poison")
+        return whole(module, need, own, everybody)
+
+    monkeypatch.setattr(compose, "messages", poisoned)
+    for name in ("A", "POISON", "B"):
+        await small_hub.accept(location(1) | {"id": name})
+    async with small_hub.engine():
+        await eventually(lambda: len(msa.state) == 2)
+        await small_hub.becomes("SELECT key, reason FROM owed", [("POISON", "the hub could not send it: ValueError")])
+
+
+async def test_counters_and_the_hook_tell_what_became_of_each_object(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa = await small_hub.receiver("DE*MSA")
+    msa.answer = lambda call: (200, 2001) if call.body["id"] == "BAD" else (200, 1000)
+    told: list[Judgement] = []
+    await small_hub.accept(location(1) | {"id": "BAD"})
+    await small_hub.accept(location(1) | {"id": "GOOD"})
+    async with small_hub.engine(outcome=told.append) as engine:
+        await eventually(lambda: len(told) == 2)
+        assert (engine.delivered, engine.failed) == (1, 1)
+    assert {judgement.verdict for judgement in told} == {Verdict.DELIVERED, Verdict.REFUSED}
+
+
+async def test_a_drain_lets_what_is_under_way_end(small_hub: Any, location: Location, eventually: Eventually) -> None:
+    msa = await small_hub.receiver("DE*MSA")
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Any) -> None:
+        begun.set()
+        await released.wait()
+
+    msa.before = hang
+    await small_hub.accept(location(1))
+    async with small_hub.engine() as engine:
+        await asyncio.wait_for(begun.wait(), 20)
+        draining = asyncio.create_task(engine.drain(limit=10))
+        await asyncio.sleep(0)
+        released.set()
+        await draining
+    assert len(msa.state) == 1
+    assert (await small_hub.cursors())["DE*MSA"] == 1
+    assert await small_hub.run("SELECT holder FROM lane WHERE holder IS NOT NULL") == []
+
+
+async def test_a_drain_that_must_cut_something_off_leaves_its_name_on_the_lane(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa = await small_hub.receiver("DE*MSA")
+    await small_hub.receiver("FR*MSB")
+    begun = asyncio.Event()
+
+    async def hang(_: Any) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    msa.before = hang
+    await small_hub.accept(location(1))
+    async with small_hub.engine() as engine:
+        await asyncio.wait_for(begun.wait(), 20)
+        await engine.drain(limit=0.05)
+    found = await small_hub.run("SELECT receiver, holder FROM lane WHERE holder IS NOT NULL")
+    assert found == [("DE*MSA", engine.name)]
+    assert (await small_hub.cursors())["DE*MSA"] == 0
