@@ -27,6 +27,9 @@ BACKFILL_SHARE = 10
 SLOW = 1.0
 """Seconds after which a request under way is covered by an `owed` row, so that the cursor need not wait for it."""
 
+REMEMBERED = 10_000
+"""Marks of paid `owed` rows that are remembered, because a read that began before their removal still shows them."""
+
 COVER = 15.0
 """Seconds until such a row is due: longer than any request can take, so only a crash makes it so."""
 
@@ -115,6 +118,7 @@ class Lane:
     _live: deque[Identity] = field(default_factory=deque)
     _back: deque[Identity] = field(default_factory=deque)
     _cleared: list[int] = field(default_factory=list)
+    _paid: dict[int, None] = field(default_factory=dict)
     _walked: list[Page] = field(default_factory=list)
     _taken: int = 0
 
@@ -141,6 +145,8 @@ class Lane:
         item = self.waiting.get(identity)
         if item is None or item.mark is not None or identity in self.flying or identity in self.owing:
             return
+        if debt.mark in self._paid:
+            return
         item.need, item.mark = needs.union(needs.from_json(debt.need), item.need), debt.mark
         item.tries = 0 if debt.parked else debt.tries
         if not debt.parked and debt.delay > 0:
@@ -150,7 +156,7 @@ class Lane:
     def owe(self, debt: Debt) -> None:
         """An `owed` row that is due."""
         identity = (debt.owner, debt.module, debt.key)
-        if identity in self.flying or identity in self.owing:
+        if identity in self.flying or identity in self.owing or debt.mark in self._paid:
             return
         item = self.waiting.get(identity)
         if item is None:
@@ -199,6 +205,9 @@ class Lane:
             self._resolve(done)
             if done.mark is not None:
                 self._cleared.append(done.mark)
+                self._paid[done.mark] = None
+        while len(self._paid) > REMEMBERED:
+            del self._paid[next(iter(self._paid))]
 
     def failed(self, item: Item, after: Next, reason: str | None) -> None:
         """It becomes an `owed` row, together with what has changed meanwhile (which un-parks it)."""

@@ -360,3 +360,13 @@ def test_memory_does_not_grow_with_the_changes_of_one_object() -> None:
     _taken(lane)
     assert lane.take(0) is None
     assert not lane.waiting
+
+
+def test_a_paid_debt_that_a_late_read_still_shows_is_not_paid_twice() -> None:
+    lane, debt = Lane(1, RECEIVER, 0), _row(A, WHOLE)
+    lane.owe(debt)
+    lane.landed(_taken(lane))
+    lane.owe(debt)  # read before the row was taken away
+    assert lane.take(0.0) is None
+    lane.owe(replace(debt, mark=2))  # owed anew meanwhile
+    assert lane.take(0.0) is not None
