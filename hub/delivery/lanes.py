@@ -28,7 +28,7 @@ SLOW = 1.0
 """Seconds after which a request under way is covered by an `owed` row, so that the cursor need not wait for it."""
 
 REMEMBERED = 10_000
-"""Marks of paid `owed` rows that are remembered, because a read that began before their removal still shows them."""
+"""Marks of `owed` rows, paid or rewritten since, that are remembered: a read that began before still shows them."""
 
 COVER = 15.0
 """Seconds until such a row is due: longer than any request can take, so only a crash makes it so."""
@@ -118,7 +118,7 @@ class Lane:
     _live: deque[Identity] = field(default_factory=deque)
     _back: deque[Identity] = field(default_factory=deque)
     _cleared: list[int] = field(default_factory=list)
-    _paid: dict[int, None] = field(default_factory=dict)
+    _past: dict[int, None] = field(default_factory=dict)
     _walked: list[Page] = field(default_factory=list)
     _taken: int = 0
 
@@ -143,9 +143,7 @@ class Lane:
         tried again, one that is not due yet goes on waiting."""
         identity = (debt.owner, debt.module, debt.key)
         item = self.waiting.get(identity)
-        if item is None or item.mark is not None or identity in self.flying or identity in self.owing:
-            return
-        if debt.mark in self._paid:
+        if item is None or item.mark is not None or self._knows_better(debt):
             return
         item.need, item.mark = needs.union(needs.from_json(debt.need), item.need), debt.mark
         item.tries = 0 if debt.parked else debt.tries
@@ -155,9 +153,9 @@ class Lane:
 
     def owe(self, debt: Debt) -> None:
         """An `owed` row that is due."""
-        identity = (debt.owner, debt.module, debt.key)
-        if identity in self.flying or identity in self.owing or debt.mark in self._paid:
+        if self._knows_better(debt):
             return
+        identity = (debt.owner, debt.module, debt.key)
         item = self.waiting.get(identity)
         if item is None:
             item = self.waiting[identity] = Item(identity, needs.from_json(debt.need), debt.correlation_id)
@@ -203,11 +201,7 @@ class Lane:
         for done in (item, failed.item) if failed else (item,):
             done.landed = True
             self._resolve(done)
-            if done.mark is not None:
-                self._cleared.append(done.mark)
-                self._paid[done.mark] = None
-        while len(self._paid) > REMEMBERED:
-            del self._paid[next(iter(self._paid))]
+            self._clear(done.mark)
 
     def failed(self, item: Item, after: Next, reason: str | None) -> None:
         """It becomes an `owed` row, together with what has changed meanwhile (which un-parks it)."""
@@ -243,6 +237,8 @@ class Lane:
             return None
         cleared, self._cleared = self._cleared, []
         walked, self._walked = self._walked, []
+        for item in (*(o.item for o in owing), *slow):
+            self._remember(item.mark)
         return Settlement(self, position, owing, slow, cleared, walked)
 
     def commit(self, settlement: Settlement, marks: Mapping[Identity, int]) -> bool:
@@ -254,8 +250,8 @@ class Lane:
         for item in settlement.slow:
             self._resolve(item)
             item.mark = marks.get(item.object)
-            if item.landed and item.mark is not None:
-                self._cleared.append(item.mark)
+            if item.landed:
+                self._clear(item.mark)
         for page in settlement.walked:
             if page.final:
                 self.walks.pop(page.walk.id, None)
@@ -266,7 +262,9 @@ class Lane:
         return bool(self._cleared)
 
     def undo(self, settlement: Settlement) -> None:
-        """The commit failed: the same will be in the next settlement."""
+        """The commit failed: the same will be in the next settlement, and the rows are still as they were read."""
+        for item in (*(o.item for o in settlement.owing), *settlement.slow):
+            self._past.pop(item.mark or 0, None)
         self._cleared += settlement.cleared
         self._walked += settlement.walked
 
@@ -302,7 +300,7 @@ class Lane:
         item = owing.item
         standing = self.owing.get(item.object)
         if standing is None:  # it landed meanwhile
-            self._cleared += [mark] if mark is not None else []
+            self._clear(mark)
             return
         if standing is not owing:  # it failed again meanwhile: the row is to be written again
             standing.item.mark = mark
@@ -320,6 +318,23 @@ class Lane:
         if newer is not None:  # its turn came while this one was under way
             newer.live = False
             self._queue(newer)
+
+    def _knows_better(self, debt: Debt) -> bool:
+        """Whether a row says less than the lane knows: its object is under way or about to be written, or the row was
+        read before it was paid or rewritten."""
+        identity = (debt.owner, debt.module, debt.key)
+        return identity in self.flying or identity in self.owing or debt.mark in self._past
+
+    def _clear(self, mark: int | None) -> None:
+        if mark is not None:
+            self._cleared.append(mark)
+            self._remember(mark)
+
+    def _remember(self, mark: int | None) -> None:
+        if mark is not None:
+            self._past[mark] = None
+            if len(self._past) > REMEMBERED:
+                del self._past[next(iter(self._past))]
 
     def _queue(self, item: Item) -> None:
         if not item.live:

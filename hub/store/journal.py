@@ -48,6 +48,7 @@ class Journal:
         self._db = db
         self._hops: list[dict[str, object]] = []
         self._dropped = 0
+        self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def note(self, hop: Hop) -> None:
@@ -70,18 +71,21 @@ class Journal:
         await self.flush()
 
     async def flush(self) -> None:
-        """Write what was noted so far."""
-        hops, self._hops = self._hops, []
-        if not hops:
-            return
+        """Write what was noted so far; when it returns, that is written (or given up)."""
+        async with self._turn:
+            hops, self._hops = self._hops, []
+            if hops:
+                await self._write(hops)
+            if self._dropped:
+                log.warning("hops dropped, trace will miss them", hops=self._dropped)
+                self._dropped = 0
+
+    async def _write(self, hops: list[dict[str, object]]) -> None:
         try:
             async with self._db.unit_of_work() as session:
                 await session.execute(insert(messages.Hop), hops)
         except Exception as error:  # the journal must never take the exchange down with it
             log.warning("hops not written, trace will miss them", hops=len(hops), error=repr(error))
-        if self._dropped:
-            log.warning("hops dropped, trace will miss them", hops=self._dropped)
-            self._dropped = 0
 
     async def _run(self) -> None:
         while True:

@@ -370,3 +370,13 @@ def test_a_paid_debt_that_a_late_read_still_shows_is_not_paid_twice() -> None:
     assert lane.take(0.0) is None
     lane.owe(replace(debt, mark=2))  # owed anew meanwhile
     assert lane.take(0.0) is not None
+
+
+def test_a_row_that_was_read_before_it_was_rewritten_does_not_cut_its_wait_short() -> None:
+    lane = _lane()
+    row = _row(A, WHOLE, mark=5)
+    lane.owe(row)
+    lane.failed(_taken(lane), Next(1, 30.0, False), "no")
+    lane.commit(_settled(lane), {A: 6})
+    lane.owe(row)
+    assert lane.take(0) is None

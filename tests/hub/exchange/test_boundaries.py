@@ -18,7 +18,10 @@ from hub.sandbox.emsp import Emsp
 from hub.store import parties
 from hub.store.parties import Agreement
 
-LATER = format_datetime(datetime.now(UTC) + timedelta(minutes=1))
+
+def later() -> str:
+    """A last_updated after everything that was pushed so far."""
+    return format_datetime(datetime.now(UTC) + timedelta(minutes=1))
 
 
 async def directly(running: Any, emsp: Emsp, path: str) -> tuple[int, bytes]:
@@ -66,7 +69,7 @@ async def test_nobody_but_the_owner_looks_at_a_receivers_copy(cpo: CpoBackend, e
 async def test_a_patch_leaves_no_object_without_what_it_needs(running: Any, cpo: CpoBackend, change: Any) -> None:
     location = samples.location()
     await cpo.put_location(location, to=cpo.hub)
-    body = {**change, "last_updated": LATER}
+    body = {**change, "last_updated": later()}
     answer = await cpo.send("PATCH", "locations", "NL", "CPA", "LOC1", to=cpo.hub, body=body)
     assert (answer.http_status, answer.status_code) == (200, 2001)
     assert next(iter(change)).rstrip("s") in answer.message or "last_updated" in answer.message
@@ -78,7 +81,7 @@ async def test_a_receivers_yes_stands_though_the_hub_can_keep_no_copy(
     session = samples.session(of=samples.token())
     await cpo.put_session(session, to="DE*MSA")
     monkeypatch.setattr(emsp.sessions, "patch", lambda *_: None)
-    odd = {"charging_periods": "none yet", "last_updated": LATER}
+    odd = {"charging_periods": "none yet", "last_updated": later()}
     answer = await cpo.send("PATCH", "sessions", "NL", "CPA", session["id"], to="DE*MSA", body=odd)
     assert (answer.http_status, answer.status_code) == (200, 1000)
 
