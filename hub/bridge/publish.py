@@ -11,6 +11,7 @@ an operator to see; it is never guessed.
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,10 +70,9 @@ class Publisher:
                 log.warning("nothing published, will try again", error=repr(error))
                 busy = False
             if not busy:
-                try:
-                    await asyncio.wait_for(self._wake.wait(), self._timing.sweep.total_seconds())
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._timing.sweep.total_seconds()):
+                        await self._wake.wait()
 
     async def once(self) -> bool:
         """One look; says whether there was anything to do."""

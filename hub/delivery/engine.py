@@ -139,7 +139,8 @@ class Engine:
                 await asyncio.sleep(1)
             wait = min(self._sweep_at, self._due_at or self._sweep_at) - time.monotonic()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(wait, 0.001))
+                async with asyncio.timeout(max(wait, 0.001)):  # wait_for of Python 3.11 can swallow a cancellation
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _turn(self) -> None:

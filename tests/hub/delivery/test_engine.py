@@ -1,5 +1,6 @@
 """hub.delivery.engine: owed state reaches receivers on real sockets, through a real PostgreSQL."""
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -222,6 +223,19 @@ async def test_a_revoked_agreement_acts_before_the_next_send(
         await eventually(lambda: len(msb.calls) == 2)
         await small_hub.owed([])
     assert len(msa.calls) == 1
+
+
+async def test_an_engine_that_is_woken_while_it_is_told_to_end_ends(small_hub: Any) -> None:
+    """The ring and the end come in one turn of the loop: neither may hide the other."""
+    for _ in range(5):
+        async with small_hub.engine() as engine:
+            turns = engine.turns
+            while engine.turns < turns + 2:
+                engine.wake()
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.1)
+            engine.wake()
+            await asyncio.wait_for(engine.drain(), 20)
 
 
 async def _sweeps(engine: Any, eventually: Eventually) -> None:
