@@ -29,7 +29,7 @@ from pydantic_settings import (
 )
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SECRETS = ("database_url", "redis_url", "secret_key", "api_token")
+SECRETS = ("database_url", "redis_url", "broker_url", "secret_key", "api_token", "alert_url")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         description="Redis, redis://:PASSWORD@HOST:PORT/0, with maxmemory-policy noeviction. "
         "Left out, `up` starts a Redis of its own.",
     )
+    broker_url: str = Field(
+        default="",
+        repr=False,
+        description="The broker between the API and the workers: redis://, or amqp://USER:PASSWORD@HOST:PORT/VHOST for "
+        "a RabbitMQ. Left out, it is REDIS_URL.",
+    )
     secret_key: str = Field(
         default="",
         repr=False,
@@ -129,6 +135,11 @@ class Settings(BaseSettings):
         description="Networks the hub may call although they are private or loopback, and over plain http: "
         "127.0.0.0/8,10.0.0.0/8. Left out, such partner URLs are refused.",
     )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="Networks of the proxies in front of the hub, such as 10.0.0.0/8. Only from them an X-Forwarded-For "
+        "is believed; left out, the client is who opens the connection.",
+    )
     default_agreement: Literal["open", "closed"] = Field(
         default="open",
         description="Whether two parties without an agreement may reach each other: open or closed.",
@@ -142,6 +153,36 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console"] = Field(
         default="console", description="One JSON object a line (json), or lines for people (console)."
+    )
+    message_bodies: Literal["none", "errors", "all"] = Field(
+        default="none",
+        description="Which bodies the message log keeps beside the hops: none, those of exchanges that failed (errors), "
+        "or all. They hold drivers' data.",
+    )
+    message_retention: int = Field(
+        default=14, ge=1, le=365, description="Days that the message log is kept; then each day goes as a whole."
+    )
+    alert_url: str = Field(
+        default="",
+        repr=False,
+        description="A webhook that is told of every alert, raised and cleared, by a POST of JSON. Left out, alerts "
+        "are in `knutpunkt alerts`, the metrics and the logs alone.",
+    )
+    silent_after: int = Field(
+        default=24,
+        ge=1,
+        description="Hours without a call from a partner that has data to push (a CPO) after which an alert is raised.",
+    )
+    database_limit: int = Field(
+        default=0,
+        ge=0,
+        description="The size in GiB that the database may grow to; an alert is raised at 85 % of it. 0: the disk of "
+        "HUB_DATA is watched instead, if the PostgreSQL there is the hub's own.",
+    )
+    otlp_url: str = Field(
+        default="",
+        description="An OpenTelemetry collector that takes traces over HTTP, such as http://127.0.0.1:4318. Left out, "
+        "no traces are made. Needs the extra `telemetry`.",
     )
     api_url: str = Field(
         default="",
@@ -186,7 +227,12 @@ class Settings(BaseSettings):
     def _is_redis(cls, value: str) -> str:
         return _must(value, re.match(r"(rediss?|unix)://", value), "must start with redis:// or rediss://")
 
-    @field_validator("public_url", "api_url")
+    @field_validator("broker_url")
+    @classmethod
+    def _is_broker(cls, value: str) -> str:
+        return _must(value, re.match(r"(rediss?|amqps?)://", value), "must start with redis://, rediss:// or amqp://")
+
+    @field_validator("public_url", "api_url", "alert_url", "otlp_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
         return _must(value, re.match(r"https?://[^/]", value), "must start with http:// or https://").rstrip("/")
@@ -210,7 +256,7 @@ class Settings(BaseSettings):
     def _upper_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("outbound_allow", mode="before")
+    @field_validator("outbound_allow", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -220,6 +266,11 @@ class Settings(BaseSettings):
             return tuple(ipaddress.ip_network(part) for part in parts)
         except ValueError:
             raise ValueError("must be networks separated by commas, such as 10.0.0.0/8,::1/128") from None
+
+    @property
+    def broker(self) -> str:
+        """The URL of the broker in force."""
+        return self.broker_url or self.redis_url
 
     def require(self, *fields: str) -> None:
         """Raise SettingsError naming the first of `fields` that is not set."""

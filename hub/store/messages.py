@@ -7,7 +7,7 @@ Bodies are not kept.
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Text, text
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,10 +16,16 @@ class Hop(SQLModel, table=True):
     """One hop of a message: who asked whom for what, what the hub decided and what was answered."""
 
     __tablename__ = "hop"
-    __table_args__ = (Index("hop_correlation", "correlation_id"), Index("hop_at", "at"))
-    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    __table_args__ = (
+        Index("hop_correlation", "correlation_id"),
+        Index("hop_object", "owner", "module", "key", "at", postgresql_where=text("key IS NOT NULL")),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
     at: datetime | None = Field(
-        default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
+        default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), primary_key=True)
+    )
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, server_default=text("nextval('hop_number')"), primary_key=True)
     )
     correlation_id: str
     request_id: str
@@ -32,6 +38,12 @@ class Hop(SQLModel, table=True):
     status_code: int | None = None
     ms: int | None = None
     detail: str | None = Field(default=None, sa_column=Column(Text))
+    owner: str | None = None
+    module: str | None = None
+    key: str | None = None
+    changed: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text), nullable=True))
+    request_body: str | None = Field(default=None, sa_column=Column(Text))
+    answer_body: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class Callback(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 from sqlmodel import SQLModel
 
-from hub.store import chargers, lanes, ledger, log, messages, objects, parties
+from hub.store import alerts, chargers, heartbeats, lanes, ledger, log, messages, objects, parties
 
 METADATA = SQLModel.metadata
-TABLES = (chargers, lanes, ledger, log, messages, objects, parties)
+TABLES = (alerts, chargers, heartbeats, lanes, ledger, log, messages, objects, parties)

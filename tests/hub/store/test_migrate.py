@@ -16,7 +16,8 @@ from hub.store.tables import METADATA
 def test_the_migrated_schema_is_the_one_of_the_tables(database_url: str) -> None:
     engine = create_engine(driver_url(database_url, "psycopg"))
     with engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+        no_partitions = {"include_name": lambda name, kind, _: kind != "table" or not name.startswith("hop_")}
+        differences = compare_metadata(MigrationContext.configure(connection, opts=no_partitions), METADATA)
     engine.dispose()
     assert differences == []
     assert migrate.current(database_url) == migrate.newest()

@@ -1,0 +1,98 @@
+"""Signs of life of the hub's own processes: each writes its row every few seconds, with figures of its own.
+
+The rows tell any API process what all others do (`/metrics`, `knutpunkt status`, alerts): figures that only a worker
+or a bridge knows need no port of their own there.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Column, DateTime, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from hub.ocpi import json
+from hub.store.db import Database
+
+log = structlog.get_logger(__name__)
+
+INTERVAL = 5.0
+SILENT = 30.0
+"""Seconds after which a process that has not beaten counts as gone."""
+
+Figures = Callable[[], dict[str, Any]]
+
+
+class Heartbeat(SQLModel, table=True):
+    """The last sign of life of one process: "worker@host:123" of kind worker, with figures that only it knows."""
+
+    __tablename__ = "heartbeat"
+    process: str = Field(primary_key=True)
+    kind: str
+    started_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
+    )
+    figures: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+
+
+_BEAT = text(
+    "INSERT INTO heartbeat (process, kind, started_at, figures)"
+    " VALUES (:process, :kind, :started_at, CAST(:figures AS jsonb))"
+    " ON CONFLICT (process) DO UPDATE SET at = now(), figures = excluded.figures"
+)
+_END = text("DELETE FROM heartbeat WHERE process = :process")
+
+
+class Pulse:
+    """The heartbeat of this process. A process that ends well takes its row with it; one that dies leaves it."""
+
+    def __init__(self, db: Database, kind: str, figures: Figures = dict) -> None:
+        self._db, self._figures = db, figures
+        self._names = {
+            "process": f"{kind}@{socket.gethostname()}:{os.getpid()}",
+            "kind": kind,
+            "started_at": datetime.now(UTC),
+        }
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def process(self) -> str:
+        """The name of this process."""
+        return str(self._names["process"])
+
+    async def start(self) -> None:
+        """Beat once, then in the background."""
+        await self.beat()
+        self._task = asyncio.create_task(self._run(), name="heartbeat")
+
+    async def beat(self) -> None:
+        """Write the row; that the database is away is no reason to fall over."""
+        try:
+            async with self._db.unit_of_work() as session:
+                await session.execute(_BEAT, {**self._names, "figures": json.dumps(self._figures()).decode()})
+        except Exception as error:
+            log.warning("sign of life not written", process=self.process, error=repr(error)[:300])
+
+    async def stop(self) -> None:
+        """End, and take the row away."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        try:
+            async with self._db.unit_of_work() as session:
+                await session.execute(_END, {"process": self.process})
+        except Exception as error:
+            log.warning("sign of life not taken away", process=self.process, error=repr(error)[:300])
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            await self.beat()
