@@ -92,13 +92,13 @@ class Settings(BaseSettings):
         validation_alias="REDIS_URL",
         repr=False,
         description="Redis, redis://:PASSWORD@HOST:PORT/0, with maxmemory-policy noeviction. "
-        "Left out, `up` starts a Redis of its own.",
+        "Left out, and no HUB_BROKER_URL either, `up` starts a Redis of its own.",
     )
     broker_url: str = Field(
         default="",
         repr=False,
         description="The broker between the API and the workers: redis://, or amqp://USER:PASSWORD@HOST:PORT/VHOST for "
-        "a RabbitMQ. Left out, it is REDIS_URL.",
+        "a RabbitMQ. Left out, it is REDIS_URL; set, no Redis is needed.",
     )
     secret_key: str = Field(
         default="",
@@ -137,8 +137,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),
-        description="Networks of the proxies in front of the hub, such as 10.0.0.0/8. Only from them an X-Forwarded-For "
-        "is believed; left out, the client is who opens the connection.",
+        description="Networks of the proxies in front of the hub, such as 10.0.0.0/8. Only from them an "
+        "X-Forwarded-For is believed; left out, the client is who opens the connection.",
     )
     default_agreement: Literal["open", "closed"] = Field(
         default="open",
@@ -156,8 +156,8 @@ class Settings(BaseSettings):
     )
     message_bodies: Literal["none", "errors", "all"] = Field(
         default="none",
-        description="Which bodies the message log keeps beside the hops: none, those of exchanges that failed (errors), "
-        "or all. They hold drivers' data.",
+        description="Which bodies the message log keeps beside the hops: none, those of exchanges that failed "
+        "(errors), or all. They hold drivers' data.",
     )
     message_retention: int = Field(
         default=14, ge=1, le=365, description="Days that the message log is kept; then each day goes as a whole."
@@ -273,17 +273,18 @@ class Settings(BaseSettings):
         return self.broker_url or self.redis_url
 
     def require(self, *fields: str) -> None:
-        """Raise SettingsError naming the first of `fields` that is not set."""
+        """Raise SettingsError naming the first of `fields` that is not set. "broker" is met by either of its URLs."""
         for field in fields:
             if not getattr(self, field):
-                name = variable(field, type(self).model_fields[field])
+                source = "redis_url" if field == "broker" else field
+                name = variable(source, type(self).model_fields[source])
                 raise SettingsError(f"{name} is not set: set it, or start the hub with `knutpunkt up`, which does")
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """`base` with these settings in it: what a child process needs to load the same."""
         names = {variable(name, field): name for name, field in type(self).model_fields.items()}
         kept = {key: value for key, value in base.items() if key.removesuffix("_FILE") not in names}
-        return kept | {key: text for key, name in names.items() if (text := _text(getattr(self, name)))}
+        return kept | {key: text for key, name in names.items() if (text := shown(getattr(self, name)))}
 
 
 def variable(name: str, field: FieldInfo) -> str:
@@ -305,7 +306,7 @@ def env_example() -> str:
             "",
             *textwrap.wrap(field.description or "", 110, initial_indent="# ", subsequent_indent="# "),
         ]
-        lines += [f"#{key}={_text(default) if default != CHECKOUT / 'var' else ''}"]
+        lines += [f"#{key}={shown(default) if default != CHECKOUT / 'var' else ''}"]
         lines += [f"#{key}_FILE="] if name in SECRETS else []
     return "\n".join(lines) + "\n"
 
@@ -321,7 +322,8 @@ def _load() -> Settings:
         raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def _text(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as it is written in the environment."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

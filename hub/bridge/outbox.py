@@ -6,7 +6,9 @@ the station's, or TIMEOUT when the deadline passed.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -59,10 +61,9 @@ class Outbox:
                     await self.once()
                 except Exception as error:  # the database may be away; the rows wait
                     log.warning("commands not looked at, will try again", error=repr(error))
-                try:
-                    await asyncio.wait_for(self._wake.wait(), self._timing.sweep.total_seconds())
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._timing.sweep.total_seconds()):
+                        await self._wake.wait()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -90,11 +91,13 @@ class Outbox:
 
     async def _send_all(self, line: Line, rows: list[StationCommand]) -> None:
         for row in rows:
+            began = time.monotonic()
             result = await self._send(line, row)
             async with self._hub.db.unit_of_work() as session:
                 in_time = await commands.answered(session, row.id or 0, result)
-            self._note(row, result)
-            log.info("command answered", station=row.station_id, command=row.kind, **result, in_time=in_time)
+            self._note(row, result, time.monotonic() - began)
+            log.info("command answered", station=row.station_id, command=row.kind, **result, in_time=in_time,
+                     correlation_id=row.correlation_id)  # fmt: skip
             self.nudge()
 
     async def _send(self, line: Line, row: StationCommand) -> Json:
@@ -110,8 +113,8 @@ class Outbox:
             return TIMED_OUT
         return control.result_of(row.kind, answer, await self._connector_status(row))
 
-    def _note(self, row: StationCommand, result: Json) -> None:
-        """The hop to the station, for whoever traces the command."""
+    def _note(self, row: StationCommand, result: Json, seconds: float) -> None:
+        """The hop to the station, for whoever traces the command. Its payload holds a card's number and is not kept."""
         self._hub.journal.note(
             Hop(
                 correlation_id=row.correlation_id,
@@ -121,6 +124,7 @@ class Outbox:
                 method="CALL",
                 what=row.action,
                 decision="bridge",
+                ms=round(seconds * 1000),
                 detail=str(result["result"]),
             )
         )

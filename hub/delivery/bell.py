@@ -2,7 +2,7 @@
 
 `ring` sets a flag. One thread per process turns flags into Celery tasks, one task for all that happened since the
 last, at most one every 5 ms and never more than a twentieth of its time. It may fail: tasks can be lost, doubled or
-late, because the workers look for themselves once a second. With Redis gone a breaker keeps the thread from trying
+late, because the workers look for themselves once a second. With the broker gone a breaker keeps the thread from trying
 all the time, and while nobody answers the door (the queue is long) it does not go on ringing.
 """
 
@@ -10,18 +10,19 @@ import threading
 import time
 
 from celery import Celery
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import ChannelError
 
 from hub import telemetry
+from hub.delivery import broker
 
 TASK = "push.ring"
-QUEUE = "push"
 
 PACE = 0.005
 SHARE = 20
 FIRST_BREAK, LONGEST_BREAK = 0.5, 30.0
 CHECK_EVERY = 1.0
 LONG_QUEUE = 50
+PATIENCE = 2.0
 
 log = telemetry.logger(__name__)
 
@@ -29,14 +30,14 @@ log = telemetry.logger(__name__)
 class Bell:
     """The bell of one process; without `start` it is silent."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._celery = Celery("bell", broker=redis_url, set_as_current=False)
+    def __init__(self, broker_url: str) -> None:
+        self._celery = Celery("bell", set_as_current=False)
+        self._celery.conf.update(broker.configuration(broker_url))
         self._celery.conf.update(
             task_ignore_result=True,
             task_serializer="json",
-            task_default_queue=QUEUE,
-            broker_connection_timeout=2,
-            broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 2},
+            broker_connection_timeout=PATIENCE,
+            broker_transport_options=broker.impatience(broker_url, PATIENCE),
         )
         self._rung = threading.Event()
         self._stopped = threading.Event()
@@ -81,10 +82,12 @@ class Bell:
                 self._checked_at = time.monotonic()
             if not self._answered:
                 return CHECK_EVERY
-            self._celery.send_task(TASK, queue=QUEUE, ignore_result=True, retry=False)
-        except (OperationalError, OSError) as error:
+            self._celery.send_task(TASK, queue=broker.PUSH, ignore_result=True, retry=False)
+        except Exception as error:  # whatever a broker may do: this thread must not end
             if self._break == FIRST_BREAK:
-                log.warning("Redis is away: workers notice changes by their own sweep, within 1 s", error=repr(error))
+                log.warning(
+                    "the broker is away: workers notice changes by their own sweep, within 1 s", error=repr(error)
+                )
             pause, self._break = self._break, min(2 * self._break, LONGEST_BREAK)
             return pause
         self._break = FIRST_BREAK
@@ -93,8 +96,8 @@ class Bell:
     def _queue_length(self) -> int:
         """How many rings nobody has taken."""
         with self._celery.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
             try:
-                return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
+                return int(connection.default_channel.queue_declare(broker.PUSH, passive=True).message_count)
             except ChannelError:
                 return 0

@@ -50,7 +50,8 @@ class Charging:
         """Grow to the end, then send the CDR."""
         while not self._stopped.is_set() and self.session["kwh"] < full:
             try:
-                await asyncio.wait_for(self._stopped.wait(), tick)
+                async with asyncio.timeout(tick):
+                    await self._stopped.wait()
             except TimeoutError:
                 await self._push(kwh=min(self.session["kwh"] + step, full))
         await self.finish()

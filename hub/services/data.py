@@ -1,6 +1,6 @@
 """The data directory of `up`: one hub's state on one machine.
 
-    postgres/   the database          logs/     what PostgreSQL and Redis say
+    postgres/   the database          logs/     what all processes say
     redis/      a configuration       secrets/  0600: passwords, the key, the operator API token
     hub.lock    held while a hub runs here; hub.json says where it listens
 

@@ -58,7 +58,7 @@ class Postgres:
 
     async def start(self) -> Process:
         """Start the server, the first time make its files and the database. Raises ServiceError."""
-        program = await self._program()
+        program = await self.program()
         await self._postmaster.stop_leftover(*STOP)
         process.put_aside(self._log)
         if not self._cluster.exists():
@@ -73,7 +73,7 @@ class Postgres:
         if self.process:
             await self.process.stop(*STOP)
 
-    async def _program(self) -> Path:
+    async def program(self) -> Path:
         """Files of one major version can only be read by programs of the same."""
         found = [one for one in await binaries.postgres() if one.major >= OLDEST]
         made_by = self._cluster / "PG_VERSION"

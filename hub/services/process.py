@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TextIO
 
 LEASH = Path(__file__).with_name("leash.py")
 LOG_LIMIT = 10_000_000  # bytes; a larger log is put aside at the next start, one generation is kept
@@ -39,18 +40,18 @@ class Process:
         command: Sequence[str],
         environment: Mapping[str, str],
         *,
-        log: Path | None = None,
+        log: Path | TextIO | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
         wrapper: Sequence[str] = (),
     ) -> "Process":
-        """Run `command`; its output goes to the file `log`, or where ours goes.
+        """Run `command`; its output goes to the end of `log`, or where ours goes.
 
         `wrapper` is a command that changes the user and then runs the rest. `death_signal` reaches the child when
         this process dies.
         """
         leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(death_signal))]
         with ExitStack() as open_files:
-            output = open_files.enter_context(log.open("ab")) if log else None
+            output = open_files.enter_context(log.open("ab")) if isinstance(log, Path) else log
             creating = asyncio.ensure_future(
                 asyncio.create_subprocess_exec(
                     *wrapper,
@@ -154,6 +155,12 @@ def is_free(host: str, port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def reachable(host: str) -> str:
+    """What to write in a URL of this machine for a server that listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 async def output_of(*command: str) -> tuple[int, str]:

@@ -43,7 +43,7 @@ class Redis:
 
     async def start(self) -> Process:
         """Start the server, empty. Raises ServiceError."""
-        program = await self._program()
+        program = await self.program()
         process.put_aside(self._log)
         for _ in range(ATTEMPTS):
             if not self._port_is_known:
@@ -61,7 +61,7 @@ class Redis:
         if self.process:
             await self.process.stop(*STOP)
 
-    async def _program(self) -> str:
+    async def program(self) -> str:
         for found in await binaries.redis():
             if found.major >= OLDEST:
                 return str(found.program)

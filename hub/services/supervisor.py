@@ -19,9 +19,10 @@ from typing import Protocol, Self
 import httpx
 from cryptography.fernet import Fernet
 
-from hub import telemetry
+from hub import provenance, telemetry
 from hub.services import ServiceError, process
 from hub.services.data import DataDirectory
+from hub.services.log import Log
 from hub.services.postgres import Postgres
 from hub.services.process import Process
 from hub.services.redis import Redis
@@ -52,16 +53,16 @@ class Service(Protocol):
 class Child:
     """One of the hub's own processes."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], log_file: Path | None) -> None:
+    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], log: Log) -> None:
         self.name = name
         self.process: Process | None = None
         self._command = command
         self._environment = environment
-        self._log = log_file
+        self._log = log
 
     async def start(self) -> Process:
         """Start it; it is not ready yet."""
-        self.process = await Process.start(self.name, self._command, self._environment, log=self._log)
+        self.process = await Process.start(self.name, self._command, self._environment, log=self._log.entrance)
         return self.process
 
     async def stop(self) -> None:
@@ -84,7 +85,8 @@ class Stack:
     """A hub with all it needs. Use it as an async context manager, or call `start` and `stop`.
 
     `settings` are those of its processes; what they leave out (services, secrets, public addresses) is provided. A
-    port of 0 is any free one. `log_file` takes the output of the hub's processes, which else goes where ours goes.
+    port of 0 is any free one. The output of the hub's processes goes to `log_file`; without one, to logs/hub.log in the
+    data directory and to stderr.
     `processes` and `command` (from a process name to a command line) may be replaced in tests.
     """
 
@@ -99,7 +101,7 @@ class Stack:
         self.data = DataDirectory(settings.data)
         self.settings = settings
         self.first_start = False
-        self._log_file = log_file
+        self.log = Log(log_file) if log_file else Log(self.data.logs / "hub.log", sys.stderr.buffer)
         self._names = tuple(processes)
         self._command = command
         self._services: list[Service] = []
@@ -118,12 +120,12 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the API listens, as seen from this machine."""
-        return f"http://{_reachable(self.settings.host)}:{self.settings.port}"
+        return f"http://{process.reachable(self.settings.host)}:{self.settings.port}"
 
     @property
     def bridge_url(self) -> str:
         """Where the bridge listens, as seen from this machine."""
-        return f"ws://{_reachable(self.settings.bridge_host)}:{self.settings.bridge_port}"
+        return f"ws://{process.reachable(self.settings.bridge_host)}:{self.settings.bridge_port}"
 
     @property
     def pids(self) -> dict[str, int]:
@@ -139,6 +141,7 @@ class Stack:
         """Start everything and wait until the hub answers. Raises ServiceError, with all stopped again."""
         self.data.create()
         self.data.lock()
+        self.log.open()
         try:
             await self._start()
         except BaseException:
@@ -154,14 +157,16 @@ class Stack:
         for service in reversed(self._services):
             await service.stop()
         self._keepers, self._children, self._services = [], [], []
+        self.log.close()
         self.data.unlock()
 
     async def _start(self) -> None:
         self.settings = self._with_secrets(await self._with_ports(self.settings))
         self.settings = await self._with_services(self.settings)
         environment = self.settings.environment(os.environ) | {"PYTHONPATH": _python_path()}
+        environment |= provenance.carried(self.settings)
         await self._migrate(environment)
-        self._children = [Child(name, self._command(name), environment, self._log_file) for name in self._names]
+        self._children = [Child(name, self._command(name), environment, self.log) for name in self._names]
         for child in self._children:
             await child.start()
         await self._until_ready()
@@ -175,9 +180,9 @@ class Stack:
         bridge_port = await _port(settings.bridge_host, settings.bridge_port, "--bridge-port", patience)
         changes: dict[str, object] = {"port": port, "bridge_port": bridge_port}
         if "public_url" not in settings.model_fields_set:
-            changes["public_url"] = f"http://{_reachable(settings.host)}:{port}"
+            changes["public_url"] = f"http://{process.reachable(settings.host)}:{port}"
         if "bridge_url" not in settings.model_fields_set:
-            changes["bridge_url"] = f"ws://{_reachable(settings.bridge_host)}:{bridge_port}"
+            changes["bridge_url"] = f"ws://{process.reachable(settings.bridge_host)}:{bridge_port}"
         return settings.model_copy(update=changes)
 
     def _with_secrets(self, settings: Settings) -> Settings:
@@ -194,22 +199,27 @@ class Stack:
 
     async def _with_services(self, settings: Settings) -> Settings:
         changes: dict[str, str] = {}
-        for field, service in (("database_url", Postgres(self.data)), ("redis_url", Redis(self.data))):
-            if not getattr(settings, field):
+        for field, needed, service in (
+            ("database_url", not settings.database_url, Postgres(self.data)),
+            ("redis_url", not settings.broker, Redis(self.data)),
+        ):
+            if needed:
                 self._services.append(service)
                 await service.start()
                 changes[field] = service.url
         return settings.model_copy(update=changes)
 
     async def _migrate(self, environment: dict[str, str]) -> None:
-        migration = await Process.start("migrate", self._command("migrate"), environment, log=self._log_file)
+        migration = await Process.start("migrate", self._command("migrate"), environment, log=self.log.entrance)
         try:
             status = await migration.wait()
         except asyncio.CancelledError:
             await migration.stop(*STOP)
             raise
         if status != 0:
-            raise ServiceError(f"the migrations of the database ended with {process.meaning(status)}{self._where()}")
+            raise ServiceError(
+                f"the migrations of the database ended with {process.meaning(status)}: see {self.log.path}"
+            )
 
     async def _until_ready(self) -> None:
         deadline = time.monotonic() + READY_TIME
@@ -218,9 +228,11 @@ class Stack:
                 for child in self._children:
                     if child.process and child.process.exit_status is not None:
                         words = process.meaning(child.process.exit_status)
-                        raise ServiceError(f"{child.name} ended with {words} before the hub was ready{self._where()}")
+                        raise ServiceError(
+                            f"{child.name} ended with {words} before the hub was ready: see {self.log.path}"
+                        )
                 if time.monotonic() > deadline:
-                    raise ServiceError(f"the hub was not ready within {READY_TIME:.0f} s{self._where()}")
+                    raise ServiceError(f"the hub was not ready within {READY_TIME:.0f} s: see {self.log.path}")
                 await asyncio.sleep(0.05)
 
     async def _is_ready(self, client: httpx.AsyncClient) -> bool:
@@ -258,9 +270,6 @@ class Stack:
             except Exception:  # whatever it was, the next attempt may succeed: a keeper never gives up
                 log.exception(f"{service.name} could not be started again")
 
-    def _where(self) -> str:
-        return f": see {self._log_file}" if self._log_file else ": its last log lines say why"
-
 
 async def run(stack: Stack, announce: Callable[[Stack], None]) -> None:
     """Run a hub until SIGTERM, SIGINT or a closed terminal; `announce` is called once, when it is ready."""
@@ -293,12 +302,6 @@ async def _port(host: str, port: int, option: str, patience: float) -> int:
             raise ServiceError(f"port {port} on {host} is in use by another program: choose another with {option}")
         await asyncio.sleep(0.1)
     return port
-
-
-def _reachable(host: str) -> str:
-    """The host to write in a URL for a server that listens on `host`."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host
 
 
 def _bare(host: str) -> str:

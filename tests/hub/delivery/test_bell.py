@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 
 from hub.delivery import bell as bells
+from hub.delivery import broker
 from hub.delivery.bell import Bell
 
 Eventually = Callable[[Callable[[], object]], Awaitable[None]]
@@ -26,13 +27,13 @@ async def test_a_ring_becomes_one_task_without_content(bell: Bell, redis_url: st
     for _ in range(1000):
         bell.ring()
     async with redis.asyncio.from_url(redis_url) as client:
-        popped = await client.brpop([bells.QUEUE], timeout=10)
+        popped = await client.brpop([broker.PUSH], timeout=10)
         assert popped is not None
         message: dict[str, Any] = json.loads(popped[1])
         assert message["headers"]["task"] == bells.TASK
         assert message["headers"]["ignore_result"]
         assert (message["headers"]["eta"], message["headers"]["retries"]) == (None, 0)
-        assert await client.llen(bells.QUEUE) <= 3
+        assert await client.llen(broker.PUSH) <= 3
 
 
 async def test_nobody_at_the_door_is_not_rung_at_for_ever(
@@ -44,7 +45,7 @@ async def test_nobody_at_the_door_is_not_rung_at_for_ever(
         longest = 0
         for _ in range(30):
             bell.ring()
-            longest = max(longest, await client.llen(bells.QUEUE))
+            longest = max(longest, await client.llen(broker.PUSH))
             await client.blpop(["nothing comes here"], timeout=0.01)
         assert 0 < longest < 30
 

@@ -28,7 +28,7 @@ class Ready(BaseHTTPRequestHandler):
 
 def reachable(variable: str) -> bool:
     """Whether the service named by an environment variable still listens."""
-    address = urlsplit(os.environ[variable])
+    address = urlsplit(os.environ.get(variable, ""))
     try:
         socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=2).close()
     except OSError:

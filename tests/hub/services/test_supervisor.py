@@ -128,6 +128,20 @@ async def test_with_services_of_its_own_everything_stops_in_order_and_is_found_a
         assert second.settings.api_token == first.settings.api_token
 
 
+async def test_with_another_broker_no_redis_is_started(stack: MakeStack) -> None:
+    async with stack(redis_url="", broker_url="amqp://guest@127.0.0.1:9/") as one:
+        assert set(one.pids) == set(PROCESSES)
+        assert one.settings.redis_url == ""
+
+
+async def test_what_the_processes_say_is_kept_in_the_data_directory(stack: MakeStack, journal: Path) -> None:
+    journal.with_name("bridge").write_text("not a number")
+    one = stack()
+    with pytest.raises(ServiceError, match=f"bridge ended .* before the hub was ready: see {one.data.logs}/hub.log"):
+        await one.start()
+    assert "invalid literal for int() with base 10: 'not a number'" in (one.data.logs / "hub.log").read_text()
+
+
 def _noting(stop: Callable[..., Awaitable[None]], stopped: list[str]) -> Callable[..., Awaitable[None]]:
     async def wrapper(service: Postgres | Redis) -> None:
         stopped.append(service.name)
