@@ -12,15 +12,20 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from starlette.exceptions import HTTPException
 
-from hub import telemetry
+from hub import telemetry, tracing
 from hub.admin import api as operator_api
+from hub.admin import metrics
 from hub.bridge import control
 from hub.exchange import forward
 from hub.exchange.context import Hub
 from hub.exchange.gate import Gate
 from hub.ocpi import envelope
 from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, NotFound, OcpiError
+from hub.openapi.operator import Described
 from hub.settings import Settings
+from hub.store.heartbeats import Pulse
+from hub.watch.limits import Limits
+from hub.watch.watch import Watch
 from modules.calls import respond
 from modules.catalog import CATALOG
 from modules.cdrs import routes as cdrs
@@ -53,23 +58,30 @@ OCPI_ROUTERS = (
 def create() -> FastAPI:
     """The application with the settings of the environment: uvicorn's factory."""
     settings = Settings.load()
+    tracing.require(settings.otlp_url)
     telemetry.setup(settings.log_level, settings.log_format, "api")
     return create_app(settings)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The whole API process around one Hub."""
+def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
+    """The whole API process around one Hub; `limits` are those of its watch."""
     ocpi = create_ocpi()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Hub.open(settings, CATALOG) as hub:
+        async with (
+            tracing.running(settings.otlp_url, "api"),
+            Hub.open(settings, CATALOG) as hub,
+            Pulse.beating(hub.db, "api"),
+            Watch.running(hub, limits),
+        ):
             hub.hosted_commands = control.submit
             app.state.hub = ocpi.state.hub = hub
             yield
 
-    app = FastAPI(title="Knutpunkt operator API", lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url=None)
+    app = Described(lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     app.include_router(operator_api.router)
+    app.include_router(metrics.router)
     app.add_exception_handler(OcpiError, operator_api.refuse)
     app.add_exception_handler(HTTPException, _refuse_outside)
     app.add_api_route("/livez", livez, include_in_schema=False)
@@ -113,9 +125,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     call = getattr(request.state, "call", None)
     if call is not None:
         hub: Hub = request.app.state.hub
-        facts = {"http_status": error.http_status, "status_code": error.status_code, "detail": str(error)}
-        hub.journal.note(call.hop(hub.code, "refuse", **facts))
-        return respond(forward.refused(call, hub.code, error))
+        reply = forward.refused(call, hub.code, error)
+        return respond(hub.answered(call, "refuse", reply, status_code=error.status_code, detail=str(error)))
     return Response(envelope.refusal(error), error.http_status, media_type="application/json")
 
 
@@ -124,6 +135,8 @@ async def _refuse_outside(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if request.url.path.startswith("/ocpi"):
         return await _refuse_http(request, error)
+    if request.url.path.startswith("/api/v1"):
+        return await operator_api.refuse_http(request, error)
     return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
 

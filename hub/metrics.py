@@ -1,13 +1,36 @@
 """What this process counts and times, for Prometheus. Defined here, used where it happens, shown at `/metrics`.
 
-Only what one process knows of itself is kept here; what the database knows (lanes, debts, the change log) is read when
-somebody looks, and what workers and bridges know travels in their heartbeats.
+`REGISTRY` is what the API process itself has to show. `WORKER` and `BRIDGE` are filled by processes that have no port
+for a scraper: their heartbeats carry the figures to the database (`figures`), and any API process shows them with the
+name of the process (`told`). What the database itself knows (lanes, debts, the change log) is read when
+somebody looks.
+
+The children of a metric are resolved once (`functools.cache`), so that counting costs a microsecond or two; every label
+is one of a few known values, whatever a partner sends.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+import functools
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.metrics_core import Metric
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
+WORKER, BRIDGE = CollectorRegistry(), CollectorRegistry()
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+METHODS = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
+INTERFACES = frozenset({"sender", "receiver"})
+OTHER = "other"
+
+Figures = dict[str, list[tuple[str, Mapping[str, str], float]]]
+"""Samples (name, labels, value) by the family they belong to."""
+
+ProcessCollector(namespace="knutpunkt", registry=REGISTRY)
+
+# The API.
 
 REQUESTS = Histogram(
     "knutpunkt_request_seconds",
@@ -32,7 +55,93 @@ FORWARDS = Histogram(
 )
 FORWARD_FAILURES = Counter(
     "knutpunkt_forward_failures",
-    "Calls passed on to a partner that brought no usable answer.",
+    "Calls passed on to a partner that brought no answer.",
     ("receiver", "reason"),
     registry=REGISTRY,
 )
+
+# Workers.
+
+DELIVERIES = Counter(
+    "knutpunkt_deliveries",
+    "Requests of the lanes, by what became of them.",
+    ("verdict",),
+    registry=WORKER,
+)
+DELIVERY_SECONDS = Histogram(
+    "knutpunkt_delivery_seconds",
+    "Requests of the lanes, until the answer.",
+    buckets=BUCKETS,
+    registry=WORKER,
+)
+LANES_HELD = Gauge("knutpunkt_lanes_held", "Lanes that the worker serves.", registry=WORKER)
+UNDER_WAY = Gauge("knutpunkt_deliveries_under_way", "Objects that the worker is sending now.", registry=WORKER)
+
+# Bridges.
+
+OCPP_SOCKETS = Gauge("knutpunkt_ocpp_sockets", "Chargers connected to the bridge.", registry=BRIDGE)
+OCPP_MESSAGES = Counter("knutpunkt_ocpp_messages", "Messages of chargers, by action.", ("action",), registry=BRIDGE)
+OCPP_CALLS = Counter("knutpunkt_ocpp_calls", "Calls to chargers, by action.", ("action",), registry=BRIDGE)
+
+
+def endpoint(path: str, method: str, modules: Container[str]) -> tuple[str, str, str]:
+    """Interface, module and method of a request of the OCPI application; of modules only those in `modules`."""
+    interface, _, tail = path.partition("/2.2.1/")[2].partition("/")
+    module = tail.partition("/")[0]
+    if interface not in INTERFACES:  # versions, credentials, pages of lists, callbacks
+        interface, module = OTHER, interface
+    return interface, module if module in modules else OTHER, method if method in METHODS else OTHER
+
+
+@functools.cache
+def requests(interface: str, module: str, method: str) -> Histogram:
+    """Where requests of an endpoint are timed."""
+    return REQUESTS.labels(interface, module, method)
+
+
+@functools.cache
+def accepts(module: str) -> Histogram:
+    """Where a push of `module` is timed while it is made lasting."""
+    return ACCEPTS.labels(module)
+
+
+@functools.cache
+def forwards(module: str) -> Histogram:
+    """Where a call of `module` is timed while a partner answers it."""
+    return FORWARDS.labels(module)
+
+
+@functools.cache
+def deliveries(verdict: str) -> Counter:
+    """Where deliveries with this verdict are counted."""
+    return DELIVERIES.labels(verdict)
+
+
+@functools.cache
+def ocpp_messages(action: str) -> Counter:
+    """Where messages of a known action are counted."""
+    return OCPP_MESSAGES.labels(action)
+
+
+@functools.cache
+def ocpp_calls(action: str) -> Counter:
+    """Where calls of an action are counted."""
+    return OCPP_CALLS.labels(action)
+
+
+def figures(registry: CollectorRegistry) -> Figures:
+    """What a registry holds at present, for a heartbeat."""
+    return {
+        family.name: [(sample.name, sample.labels, sample.value) for sample in family.samples]
+        for family in registry.collect()
+    }
+
+
+def told(by_process: Mapping[str, Mapping[str, Sequence[Sequence[Any]]]]) -> Iterator[Metric]:
+    """The figures that processes told, with a label `process`. What this release does not know is left out."""
+    for known in (*WORKER.collect(), *BRIDGE.collect()):
+        family = Metric(known.name, known.documentation, known.type)
+        for process, families in by_process.items():
+            for name, labels, value in families.get(known.name, ()):
+                family.add_sample(name, {**labels, "process": process}, value)
+        yield family

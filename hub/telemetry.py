@@ -27,6 +27,9 @@ TALKATIVE = (
     "asyncio",
     "uvicorn.access",
     "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+    "alembic.runtime.plugins",
 )
 HANDLED = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task", "alembic", "sqlalchemy")
 TRACEBACKS = ("exception", "stack")

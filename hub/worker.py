@@ -7,18 +7,23 @@ lost, doubled or late. Each pool process runs one engine; several processes or m
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from celery import Celery, signals
+from celery.worker.consumer import Consumer
 
-from hub.delivery import tasks
-from hub.delivery.bell import QUEUE
+from hub import metrics, tracing
+from hub.delivery import broker, tasks
+from hub.delivery.chores import Chores
 from hub.delivery.engine import Engine
+from hub.delivery.policy import Judgement, Verdict
 from hub.exchange.context import Hub
 from hub.settings import Settings
-from hub.store.db import Database
+from hub.store.heartbeats import Pulse
 from modules.catalog import CATALOG
 
-celery = Celery("knutpunkt", broker=Settings.load().redis_url or None)
+celery = Celery("knutpunkt")
+celery.conf.update(broker.configuration(Settings.load().broker))
 celery.conf.update(
     accept_content=["json"],
     task_serializer="json",
@@ -26,33 +31,38 @@ celery.conf.update(
     event_serializer="json",
     task_ignore_result=True,
     task_store_errors_even_if_ignored=False,
-    task_queues={name: {"exchange": name, "routing_key": name} for name in (QUEUE, tasks.CRON)},
-    task_default_queue=QUEUE,
-    task_routes={tasks.PRUNE: {"queue": tasks.CRON}, tasks.EXPIRE: {"queue": tasks.CRON}},
-    task_create_missing_queues=False,
+    task_routes={name: {"queue": broker.CRON} for name in (tasks.PRUNE, tasks.EXPIRE, tasks.BEAT)},
+    worker_consumer="hub.worker:Listener",
+    worker_enable_remote_control=False,  # whoever reaches the broker can ring, and nothing else
     worker_prefetch_multiplier=1,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={
-        "visibility_timeout": 60,
-        "unacked_restore_interval": 1,
-        "unacked_restore_throttle": 1,
-    },
     timezone="UTC",
     beat_schedule={
+        "show that the clock is heard": {"task": tasks.BEAT, "schedule": timedelta(seconds=10)},
         "prune the change log": {"task": tasks.PRUNE, "schedule": timedelta(hours=1)},
         "expire callbacks and tokens": {"task": tasks.EXPIRE, "schedule": timedelta(minutes=5)},
     },
 )
 
 
+class Listener(Consumer):  # type: ignore[misc]
+    """Celery's consumer, without the 28 queues it would set up on RabbitMQ for delayed tasks: we have none."""
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
+        """Its steps."""
+
+        default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "DelayedDelivery" not in step)
+
+
 @asynccontextmanager
-async def opening() -> AsyncIterator[tuple[Engine, Database]]:
-    """The engine of a worker process and the database it works on."""
-    async with Hub.open(Settings.load(), CATALOG) as hub:
+async def opening() -> AsyncIterator[tuple[Engine, Chores]]:
+    """The engine of a worker process, and its chores."""
+    settings = Settings.load()
+    async with tracing.running(settings.otlp_url, "worker"), Hub.open(settings, CATALOG) as hub:
         engine = Engine(
             db=hub.db,
             outbound=hub.outbound,
@@ -60,8 +70,17 @@ async def opening() -> AsyncIterator[tuple[Engine, Database]]:
             catalog=hub.catalog,
             code=hub.code,
             note=hub.journal.note,
+            outcome=_count,
         )
-        yield engine, hub.db
+        metrics.LANES_HELD.set_function(lambda: len(engine.receivers))
+        metrics.UNDER_WAY.set_function(lambda: engine.under_way)
+        async with Pulse.beating(hub.db, "worker", partial(metrics.figures, metrics.WORKER)):
+            yield engine, Chores(hub.db, hub.settings.message_retention)
+
+
+def _count(judgement: Judgement) -> None:
+    if judgement.http_status is not None or judgement.verdict is not Verdict.DELIVERED:  # else nothing was sent
+        metrics.deliveries(judgement.verdict.name.lower()).inc()
 
 
 def begin(**_: object) -> None:

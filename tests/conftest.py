@@ -8,13 +8,21 @@ no test can ever write into somebody's database. The schema is migrated once, an
 import asyncio
 import itertools
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
 import redis.asyncio
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from hub.services.data import DataDirectory
 from hub.services.postgres import Postgres
@@ -106,6 +114,23 @@ def eventually() -> Callable[[Callable[[], object]], Awaitable[None]]:
             await asyncio.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def certify(tmp_path: Path) -> Callable[[ssl.SSLContext, datetime], None]:
+    """Give a TLS server a certificate that nobody trusts and that ends at a given time: `certify(context, end)`."""
+    file = tmp_path / "tls.pem"
+
+    def give(tls: ssl.SSLContext, end: datetime) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "partner.example")])
+        builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        dated = builder.not_valid_before(end - timedelta(days=90)).not_valid_after(end)
+        public = dated.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        file.write_bytes(public + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        tls.load_cert_chain(file)
+
+    return give
 
 
 def _database(server: Postgres, name: str) -> str:

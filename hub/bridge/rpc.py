@@ -20,6 +20,7 @@ from uuid import uuid4
 import structlog
 from websockets.exceptions import ConnectionClosed
 
+from hub import metrics
 from hub.bridge import schemas
 from hub.bridge.v16 import TRANSACTION_ACTIONS
 from hub.ocpi import json
@@ -101,6 +102,7 @@ class Connection:
     async def call(self, action: str, payload: dict[str, Any], timeout: float = CALL_TIMEOUT) -> dict[str, Any]:
         """Send a CALL and wait for its result. Raises CallError, TimeoutError, Gone, ValueError (not sendable)."""
         schemas.require(action, payload)
+        metrics.ocpp_calls(action).inc()
         async with asyncio.timeout(timeout), self._one_call:
             message_id = uuid4().hex
             waiter = asyncio.get_running_loop().create_future()
@@ -173,7 +175,9 @@ class Connection:
 
     async def _handled(self, action: str, payload: object) -> dict[str, Any]:
         if not schemas.known(action):
+            metrics.ocpp_messages(metrics.OTHER).inc()
             raise CallError("NotImplemented", "this action is not part of OCPP 1.6")
+        metrics.ocpp_messages(action).inc()
         repaired, violation = schemas.read(action, payload)
         if violation is not None:
             self._complain(action, violation.path)

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from hub import metrics, tracing
 from hub.bridge.authorise import Authoriser
 from hub.bridge.door import NO_ENTRY, Door, Turned
 from hub.bridge.events import Events, Seat
@@ -33,10 +34,12 @@ from hub.bridge.publish import Publisher
 from hub.bridge.rpc import MAX_FRAME, Connection
 from hub.bridge.timing import Timing
 from hub.exchange.context import Hub
+from hub.ocpi.proxies import client_address
 from hub.ocpi.types import PartyId
 from hub.settings import Settings
 from hub.store import charging, commands, stations
 from hub.store.chargers import Station
+from hub.store.heartbeats import Pulse
 from modules.catalog import CATALOG
 
 log = structlog.get_logger(__name__)
@@ -86,6 +89,7 @@ class Bridge:
         self.outbox = Outbox(hub, timing, self._lines)
         self._events = Events(hub.db, Authoriser(hub), self._intake, timing, self.publisher.nudge)
         self._server: Server | None = None
+        metrics.OCPP_SOCKETS.set_function(lambda: len(self._open))
 
     @classmethod
     @asynccontextmanager
@@ -137,7 +141,9 @@ class Bridge:
     async def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path == "/livez":
             return connection.respond(HTTPStatus.OK, "ok\n")
-        address = str(connection.remote_address[0]) if connection.remote_address else ""
+        peer = str(connection.remote_address[0]) if connection.remote_address else ""
+        forwarded = request.headers.get_all("X-Forwarded-For")
+        address = client_address(peer, forwarded, self._hub.settings.trusted_proxies)
         try:
             found = await self._door.admit(request.path, request.headers.get("Authorization"), address)
         except Exception as error:  # the database may be away: the station will come again
@@ -266,8 +272,10 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
+        tracing.running(settings.otlp_url, "bridge"),
         Hub.open(settings, CATALOG) as hub,
         Bridge.running(hub, settings.bridge_host, settings.bridge_port) as bridge,
+        Pulse.beating(hub.db, "bridge", partial(metrics.figures, metrics.BRIDGE)),
     ):
         log.info("bridge listening", host=settings.bridge_host, port=bridge.port)
         await stop.wait()

@@ -21,10 +21,8 @@ from sqlalchemy import make_url
 from hub import telemetry
 from hub.delivery.send import DEADLINE
 from hub.store.db import APPLICATION_ROLE
+from hub.store.lanes import LOCKS
 from hub.store.log import CHANNEL
-
-LOCKS = 7_216_403
-"""The space of the lanes' locks; the second number is the party id."""
 
 SETTINGS = {
     "role": APPLICATION_ROLE,

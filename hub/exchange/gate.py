@@ -5,6 +5,7 @@ behind it reads from the network, and echoes both message ids on every answer (T
 """
 
 import asyncio
+import time
 from typing import Any
 
 import structlog
@@ -12,7 +13,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub import metrics, tracing
 from hub.exchange import auth
+from hub.exchange.call import Call
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers
 from hub.ocpi.errors import InvalidJson, NotFound, OcpiError, ServerError, TooLarge
@@ -33,22 +36,25 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        hub: Hub = scope["app"].state.hub
         given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = headers.message_id(given.get("x-request-id"))
         correlation_id = headers.message_id(given.get("x-correlation-id"))
-        echo = [(b"x-request-id", request_id.encode()), (b"x-correlation-id", correlation_id.encode())]
-        started = False
-
-        async def echoing(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*message.get("headers", []), *echo]
-            await send(message)
-
+        answer = _Answer(send, request_id, correlation_id)
+        endpoint = interface, module, method = metrics.endpoint(scope["path"], scope["method"], hub.catalog)
+        begun = time.perf_counter()
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         try:
-            hub: Hub = scope["app"].state.hub
+            with tracing.span("serve", correlation_id, interface=interface, module=module, method=method) as span:
+                await self._serve(hub, scope, receive, answer, given)
+                span.note(http_status=answer.status, **_parties(scope))
+        finally:
+            structlog.contextvars.unbind_contextvars("correlation_id")
+            metrics.requests(*endpoint).observe(time.perf_counter() - begun)
+
+    async def _serve(self, hub: Hub, scope: Scope, receive: Receive, answer: "_Answer", given: dict[str, str]) -> None:
+        """Let the request in, or refuse it; an answer goes out whatever happens."""
+        try:
             access = await auth.identify(hub, given.get("authorization"))
             if not scope["path"].isprintable():
                 raise NotFound("the URL holds characters that OCPI does not allow")
@@ -56,29 +62,48 @@ class Gate:
             scope["state"] = {
                 **scope.get("state", {}),
                 "access": access,
-                "request_id": request_id,
-                "correlation_id": correlation_id,
+                "request_id": answer.request_id,
+                "correlation_id": answer.correlation_id,
                 "body": body,
             }
-            await self._app(scope, receive, echoing)
+            await self._app(scope, receive, answer)
         except OcpiError as error:
-            await _refuse(echoing, error.http_status, error)
+            await _refuse(answer, error.http_status, error)
         except (InterfaceError, OperationalError, PoolTimeout, OSError) as error:
             log.error(
                 "the database did not serve a request, the caller was told to come again", error=repr(error)[:300]
             )
-            if not started:
-                await _refuse(echoing, 503, ServerError("the hub cannot work at present, try again in a moment"))
+            if not answer.status:
+                await _refuse(answer, 503, ServerError("the hub cannot work at present, try again in a moment"))
         except Exception:
             log.exception(
                 "a request failed inside the hub",
                 method=scope["method"],
                 endpoint="/".join(scope["path"].split("/")[:5]),
             )
-            if not started:
-                await _refuse(echoing, 500, ServerError("the hub failed on this request; its operator has been told"))
-        finally:
-            structlog.contextvars.unbind_contextvars("correlation_id")
+            if not answer.status:
+                await _refuse(answer, 500, ServerError("the hub failed on this request; its operator has been told"))
+
+
+def _parties(scope: Scope) -> dict[str, object]:
+    """Who called whom, as far as the request came that far."""
+    call: Call | None = scope.get("state", {}).get("call")
+    return {"sender": call.sender, "receiver": call.to} if call is not None else {}
+
+
+class _Answer:
+    """The way back: both message ids go on the answer. `status` is 0 until it has begun."""
+
+    def __init__(self, send: Send, request_id: str, correlation_id: str) -> None:
+        self._send, self.request_id, self.correlation_id = send, request_id, correlation_id
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            echo = [(b"x-request-id", self.request_id.encode()), (b"x-correlation-id", self.correlation_id.encode())]
+            message["headers"] = [*message.get("headers", []), *echo]
+        await self._send(message)
 
 
 async def _read(receive: Receive, given: dict[str, str]) -> bytes:

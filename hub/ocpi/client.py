@@ -8,6 +8,7 @@ and environment proxies are off. Lanes and forwarding call `send`; ordinary call
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -171,6 +172,25 @@ class Outbound:
         except (httpx.HTTPError, OSError) as error:
             raise NoAnswer(f"{host} broke off: {type(error).__name__}") from None
 
+    async def certificate(self, url: str, timeout: float = 5.0) -> bytes:
+        """The certificate (DER) that the server of an https URL shows, trusted or not; nothing is asked of it. Raises
+        Unreachable or Refused."""
+        target = self.check(url)
+        assert target.host is not None
+        try:
+            async with asyncio.timeout(timeout):
+                found = await _JudgingResolver(self._allow, True).resolve(target.host, target.port or 443)
+                _, writer = await asyncio.open_connection(
+                    found[0]["host"], target.port, ssl=_unverified(), server_hostname=target.host
+                )
+        except TimeoutError:
+            raise Unreachable(f"{target.host} did not show a certificate within {timeout:g} s") from None
+        except OSError as error:  # TLS errors too
+            raise Unreachable(f"{target.host} is not reachable: {error.strerror or type(error).__name__}") from None
+        shown: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.transport.abort()
+        return shown or b""
+
     def _session(self, encrypted: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             resolver=_JudgingResolver(self._allow, encrypted),
@@ -188,6 +208,13 @@ class Outbound:
 
     async def _check_request(self, request: httpx.Request) -> None:
         self.check(str(request.url))
+
+
+def _unverified() -> ssl.SSLContext:
+    """To see a certificate, not to trust it: an expired one must be seen, too."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ import structlog
 from sqlalchemy import Column, DateTime, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.ocpi import json
 from hub.store.db import Database
@@ -26,11 +28,14 @@ INTERVAL = 5.0
 SILENT = 30.0
 """Seconds after which a process that has not beaten counts as gone."""
 
-Figures = Callable[[], dict[str, Any]]
+Figures = Callable[[], Mapping[str, Any]]
 
 
 class Heartbeat(SQLModel, table=True):
-    """The last sign of life of one process: "worker@host:123" of kind worker, with figures that only it knows."""
+    """The last sign of life of one process: "worker@host:123" of kind worker, with figures that only it knows.
+
+    "beat" has a row of that name, written by the worker that its task reached (`shown`): beat, broker and worker live.
+    """
 
     __tablename__ = "heartbeat"
     process: str = Field(primary_key=True)
@@ -47,7 +52,52 @@ _BEAT = text(
     " VALUES (:process, :kind, :started_at, CAST(:figures AS jsonb))"
     " ON CONFLICT (process) DO UPDATE SET at = now(), figures = excluded.figures"
 )
+_SHOWN = text(
+    "INSERT INTO heartbeat (process, kind, started_at, figures) VALUES (:kind, :kind, now(), '{}')"
+    " ON CONFLICT (process) DO UPDATE SET at = now()"
+)
 _END = text("DELETE FROM heartbeat WHERE process = :process")
+_ALL = text(
+    "SELECT process, kind, started_at, at, extract(epoch FROM now() - at)::float8, figures"
+    " FROM heartbeat ORDER BY process"
+).columns(figures=JSONB)
+_INHERIT = text(
+    "WITH dead AS (DELETE FROM heartbeat WHERE process = :dead RETURNING started_at)"
+    " UPDATE heartbeat h SET started_at = dead.started_at FROM dead WHERE h.process = :heir"
+)
+_FORGET = text("DELETE FROM heartbeat WHERE process = ANY(CAST(:processes AS text[]))")
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The last sign of life of a process; `age` is the seconds since, by the clock of the database."""
+
+    process: str
+    kind: str
+    started_at: datetime
+    at: datetime
+    age: float
+    figures: dict[str, Any]
+
+
+async def every(session: AsyncSession) -> list[Sign]:
+    """The last sign of life of every process that has not ended well."""
+    return [Sign(*row) for row in await session.execute(_ALL)]
+
+
+async def shown(session: AsyncSession, kind: str) -> None:
+    """A process that writes no rows itself, and of which there is one in a hub, has shown that it lives."""
+    await session.execute(_SHOWN, {"kind": kind})
+
+
+async def inherit(session: AsyncSession, dead: str, heir: str) -> None:
+    """A process has taken the place of a dead one, whose row goes: its place began when that of the dead one did."""
+    await session.execute(_INHERIT, {"dead": dead, "heir": heir})
+
+
+async def forget(session: AsyncSession, processes: Collection[str]) -> None:
+    """Take the rows of dead processes away."""
+    await session.execute(_FORGET, {"processes": list(processes)})
 
 
 class Pulse:
@@ -71,6 +121,17 @@ class Pulse:
         """Beat once, then in the background."""
         await self.beat()
         self._task = asyncio.create_task(self._run(), name="heartbeat")
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def beating(cls, db: Database, kind: str, figures: Figures = dict) -> AsyncIterator["Pulse"]:
+        """Show this process alive until the block ends."""
+        pulse = cls(db, kind, figures)
+        await pulse.start()
+        try:
+            yield pulse
+        finally:
+            await pulse.stop()
 
     async def beat(self) -> None:
         """Write the row; that the database is away is no reason to fall over."""

@@ -32,13 +32,18 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """A fresh hub that may talk to loopback."""
-    settings = Settings(
+def world_settings(tmp_path: Path) -> Settings:
+    """A hub that may talk to loopback."""
+    return Settings(
         data=tmp_path / "data", port=0, bridge_port=0, outbound_allow=(ip_network("127.0.0.0/8"),), log_format="json"
     )
+
+
+@pytest.fixture
+async def world(world_settings: Settings, tmp_path: Path) -> AsyncIterator[World]:
+    """A fresh hub."""
     async with AsyncExitStack() as stories:
-        stack = await stories.enter_async_context(Stack(settings, log_file=tmp_path / "hub.log"))
+        stack = await stories.enter_async_context(Stack(world_settings, log_file=tmp_path / "hub.log"))
         bearer = {"Authorization": f"Bearer {stack.settings.api_token}"}
         operator = await stories.enter_async_context(httpx.AsyncClient(base_url=f"{stack.url}/api/v1", headers=bearer))
         partners = await stories.enter_async_context(AsyncExitStack())

@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 from urllib.request import urlopen
 
@@ -14,17 +15,22 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from hub import metrics
 from hub.bridge import door
 from hub.bridge.server import Bridge
 from hub.bridge.timing import Timing
+from hub.exchange.context import Hub
 
 OCPP = [Subprotocol("ocpp1.6")]
 
 
-async def status(stage: Any, path: str = "/ocpp/Cp-1", user: str = "Cp-1", password: str = "") -> int:
+async def status(
+    stage: Any, path: str = "/ocpp/Cp-1", user: str = "Cp-1", password: str = "", forwarded: str = ""
+) -> int:
     """The HTTP status of a handshake."""
     url = f"ws://127.0.0.1:{stage.port}{path}"
     shown = {"Authorization": door_key(user, password)} if password else {}
+    shown |= {"X-Forwarded-For": forwarded} if forwarded else {}
     try:
         async with connect(url, additional_headers=shown, subprotocols=OCPP, proxy=None):
             return 101
@@ -53,6 +59,20 @@ async def test_guessing_is_slowed_down(stage: Any) -> None:
         assert await status(stage, password="wrong") == 401
     assert await status(stage, password=stage.password) == 429
     assert await status(stage, "/ocpp/Nobody", "Nobody", "x") == 404
+
+
+async def test_behind_a_proxy_each_client_has_its_own_tries(stage: Any, hub: Hub) -> None:
+    hub.settings = hub.settings.model_copy(update={"trusted_proxies": (ip_network("127.0.0.0/8"),)})
+    for invented in range(door.FAILURES):
+        assert await status(stage, password="wrong", forwarded=f"198.51.100.{invented}, 192.0.2.1") == 401
+    assert await status(stage, password=stage.password, forwarded="192.0.2.1") == 429
+    assert await status(stage, password=stage.password, forwarded="192.0.2.2") == 101
+
+
+async def test_without_a_trusted_proxy_nobody_can_pretend_to_be_many(stage: Any) -> None:
+    for invented in range(door.FAILURES):
+        assert await status(stage, password="wrong", forwarded=f"192.0.2.{invented}") == 401
+    assert await status(stage, password=stage.password, forwarded="192.0.2.99") == 429
 
 
 async def test_a_good_login_forgets_the_bad_ones(stage: Any) -> None:
@@ -178,3 +198,20 @@ def test_ids_in_paths(path: str, expected: str | None) -> None:
 )
 def test_http_basic(header: str | None, expected: tuple[str, bytes]) -> None:
     assert door.credentials(header) == expected
+
+
+async def test_what_a_bridge_tells_of_itself(stage: Any) -> None:
+    def told(name: str, **labels: str) -> float:
+        samples = metrics.figures(metrics.BRIDGE)[name]
+        return sum(value for _, found, value in samples if found == labels)
+
+    before = told("knutpunkt_ocpp_messages", action="Heartbeat"), told("knutpunkt_ocpp_messages", action="other")
+    shown = {"Authorization": door_key("Cp-1", stage.password)}
+    url = f"ws://127.0.0.1:{stage.port}/ocpp/Cp-1"
+    async with connect(url, additional_headers=shown, subprotocols=OCPP, proxy=None) as socket:
+        for message_id, action in (("1", "Heartbeat"), ("2", "MadeUp")):
+            await socket.send(json.dumps([2, message_id, action, {}]))
+            await socket.recv()
+        assert told("knutpunkt_ocpp_sockets") == 1
+    assert told("knutpunkt_ocpp_messages", action="Heartbeat") == before[0] + 1
+    assert told("knutpunkt_ocpp_messages", action="other") == before[1] + 1

@@ -75,6 +75,10 @@ FROM hop_before WHERE at >= now() - interval '14 days' AND at < now() + interval
 
 DROP TABLE hop_before;
 
+-- Since when something is owed, for whoever asks why it has not arrived.
+
+ALTER TABLE owed ADD COLUMN since TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL;
+
 -- What an operator must know of: raised once, cleared when over.
 
 CREATE TABLE alert (
@@ -86,6 +90,8 @@ CREATE TABLE alert (
     cleared_at TIMESTAMP WITH TIME ZONE,
     raise_told_at TIMESTAMP WITH TIME ZONE,
     clear_told_at TIMESTAMP WITH TIME ZONE,
+    tries INTEGER DEFAULT '0' NOT NULL,
+    tell_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     PRIMARY KEY (id)
 );
 
