@@ -31,13 +31,29 @@ def served(party: PartyView | None) -> bool:
     return pushed_to and any(role == "RECEIVER" for _, role in platform.endpoints)
 
 
+def all_served(directory: Directory) -> frozenset[str]:
+    """The codes of all parties that a lane serves."""
+    return frozenset(str(party.code) for party in directory.parties if served(party))
+
+
 def wants(directory: Directory, catalog: Catalog, owner: PartyId, module: str, receiver: PartyId) -> bool:
     """Whether a broadcast of `owner`'s `module` goes to `receiver`."""
-    row, source, target = catalog.get(module), directory.party(owner), directory.party(receiver)
-    if row is None or not row.broadcast or source is None or target is None or owner == receiver:
-        return False
-    to = readers(row.owner) if source.roles & {"CPO", "NAP"} else CPO_TYPES
-    return bool(target.roles & to) and takes(directory, owner, module, receiver)
+    target = directory.party(receiver)
+    meant = target is not None and owner != receiver and target.roles & _meant_for(directory, catalog, owner, module)
+    return bool(meant) and takes(directory, owner, module, receiver)
+
+
+def candidates(directory: Directory, catalog: Catalog, owner: PartyId, module: str) -> list[PartyId]:
+    """All parties that broadcasts of `owner`'s `module` are meant for by their role, reached or not (`obstacle`)."""
+    roles = _meant_for(directory, catalog, owner, module)
+    return [party.code for party in directory.parties if party.roles & roles and party.code != owner]
+
+
+def _meant_for(directory: Directory, catalog: Catalog, owner: PartyId, module: str) -> frozenset[str]:
+    row, source = catalog.get(module), directory.party(owner)
+    if row is None or not row.broadcast or source is None:
+        return frozenset()
+    return readers(row.owner) if source.roles & {"CPO", "NAP"} else CPO_TYPES
 
 
 def readers(owner_role: str) -> frozenset[str]:
@@ -56,6 +72,20 @@ def takes(directory: Directory, owner: PartyId, module: str, receiver: PartyId) 
     if target is None or not served(target) or target.platform.endpoint(module, "RECEIVER") is None:
         return False
     return directory.allows(owner, receiver, module)
+
+
+def obstacle(directory: Directory, owner: PartyId, module: str, receiver: PartyId) -> str | None:
+    """Why `receiver`, on a platform of its own, is sent nothing of `owner`'s `module`, in words."""
+    target = directory.party(receiver)
+    if target is None:
+        return "is not connected to this hub"
+    if target.platform.status not in REACHED:
+        return f"is {target.platform.status}"
+    if target.platform.resync != "push":
+        return "pulls for itself (resync)"
+    if target.platform.endpoint(module, "RECEIVER") is None:
+        return f"publishes no {module} receiver endpoint"
+    return None if directory.allows(owner, receiver, module) else "has no agreement with the owner that allows it"
 
 
 def broadcasts_to(directory: Directory, catalog: Catalog, receiver: PartyId) -> list[tuple[str, str]]:

@@ -48,6 +48,16 @@ def messages(module: Module, need: Need, own: Kept | None, everybody: Kept | Non
     return [message for message in found if message] if all(found) else whole(module, own, everybody)
 
 
+def departure(need: Need, message: Message) -> str | None:
+    """How the form of a message differs from the pushes that asked for it, in words; None when it does not."""
+    if message.method in ("POST", "DELETE"):
+        return None
+    level = message.level or "the whole object"
+    if message.level not in need:
+        return f"sent as {message.method} of {level}"
+    return f"sent as PUT of {level}, not as PATCH" if message.method == "PUT" and need[message.level] else None
+
+
 def whole(module: Module, own: Kept | None, everybody: Kept | None) -> list[Message]:
     """The PUT of the whole object; nothing when it is gone."""
     row = view.only(own, everybody)

@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from hub import telemetry
-from hub.delivery import audience, policy
+from hub.delivery import audience, compose, policy
 from hub.delivery.health import Health
 from hub.delivery.lanes import Item, Lane
 from hub.delivery.loader import Loader, State, StateUnknown
@@ -127,6 +129,7 @@ class Dispatcher:
             task.add_done_callback(self._forget)
 
     async def _deliver(self, line: Line, lane: Lane, item: Item) -> None:
+        structlog.contextvars.bind_contextvars(correlation_id=item.correlation_id)  # in this task alone
         try:
             state = await self._loader.state(item.object, str(lane.receiver))
             judgement = await self._attempt(lane, item, state)
@@ -158,7 +161,8 @@ class Dispatcher:
         messages, _ = state.messages(module, item.need, receiver, rights.everybody, rights.own)
         judgement = NOTHING_TO_SEND
         for message in messages:
-            judgement = await self._sender.deliver(rights.target, item.object, message, item.correlation_id)
+            form = compose.departure(item.need, message)
+            judgement = await self._sender.deliver(rights.target, item.object, message, item.correlation_id, form)
             if judgement.verdict is Verdict.SEND_WHOLE:
                 return await self._send_whole(rights, module, item, state, receiver)
             if judgement.verdict is not Verdict.DELIVERED:
@@ -169,8 +173,9 @@ class Dispatcher:
         """The receiver did not know what a PATCH changes: it gets the PUT of the whole (TF-053)."""
         judgement = NOTHING_TO_SEND
         assert rights.target is not None
+        form = "sent whole, for the receiver did not know it"
         for message in state.whole(module, receiver, rights.everybody, rights.own):
-            judgement = await self._sender.deliver(rights.target, item.object, message, item.correlation_id)
+            judgement = await self._sender.deliver(rights.target, item.object, message, item.correlation_id, form)
         return judgement
 
     def _conclude(self, line: Line, lane: Lane, item: Item, state: State, judgement: Judgement) -> None:

@@ -97,6 +97,11 @@ class Engine:
         """Whose lanes it serves at present."""
         return frozenset(str(lane.receiver) for lane in self._lanes.values())
 
+    @property
+    def under_way(self) -> int:
+        """How many objects it is sending at present."""
+        return len(self._dispatcher.tasks)
+
     def wake(self) -> None:
         """Turn soon. Only from the engine's own loop."""
         self._wake.set()

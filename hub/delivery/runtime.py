@@ -10,15 +10,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 from hub import telemetry
+from hub.delivery.chores import Chores
 from hub.delivery.engine import Engine
-from hub.store.db import Database
 
 START_TIME = 60.0
 STOP_TIME = 15.0
 
 log = telemetry.logger(__name__)
 
-Opening = Callable[[], AbstractAsyncContextManager[tuple[Engine, Database]]]
+Chore = Callable[[Chores], Awaitable[None]]
+
+Opening = Callable[[], AbstractAsyncContextManager[tuple[Engine, Chores]]]
 """Opens what the engine needs, and closes it again; the engine is started and drained here."""
 
 
@@ -29,7 +31,7 @@ class Runtime:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine: Engine | None = None
-        self._db: Database | None = None
+        self._chores: Chores | None = None
         self._stop: asyncio.Event | None = None
 
     def start(self, opening: Opening) -> None:
@@ -42,10 +44,10 @@ class Runtime:
         if self._loop is not None and self._engine is not None:
             self._loop.call_soon_threadsafe(self._engine.wake)
 
-    def submit(self, chore: Callable[[Database], Awaitable[object]]) -> None:
+    def submit(self, chore: Chore) -> None:
         """Have a chore done on the loop."""
-        if self._loop is not None and self._db is not None:
-            asyncio.run_coroutine_threadsafe(_done(chore, self._db), self._loop)
+        if self._loop is not None and self._chores is not None:
+            asyncio.run_coroutine_threadsafe(_done(chore, self._chores), self._loop)
 
     def stop(self) -> None:
         """Drain the engine and end the thread, within 15 seconds."""
@@ -62,7 +64,7 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         while not self._stop.is_set():
             try:
-                async with opening() as (engine, self._db):
+                async with opening() as (engine, self._chores):
                     await engine.start()
                     self._engine = engine
                     await self._stop.wait()
@@ -73,8 +75,8 @@ class Runtime:
                 await asyncio.sleep(2)
 
 
-async def _done(chore: Callable[[Database], Awaitable[object]], db: Database) -> None:
+async def _done(chore: Chore, chores: Chores) -> None:
     try:
-        await chore(db)
+        await chore(chores)
     except Exception as error:  # the next beat tries again
         log.warning("chore not done, the next beat tries again", chore=chore.__name__, error=repr(error))

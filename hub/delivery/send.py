@@ -7,12 +7,14 @@ own and the X-Correlation-ID of what caused it.
 
 import time
 
+from hub import metrics, tracing
 from hub.delivery import policy
 from hub.delivery.compose import Message
 from hub.delivery.policy import Judgement, Verdict
 from hub.ocpi import headers
 from hub.ocpi.client import NetworkError, NoAnswer, Outbound
 from hub.ocpi.types import PartyId, masked
+from hub.store import messages
 from hub.store.directory import PartyView, PlatformView
 from hub.store.journal import Hop, Note
 from hub.store.outgoing import Identity
@@ -27,8 +29,11 @@ class Sender:
     def __init__(self, outbound: Outbound, code: PartyId, note: Note) -> None:
         self._outbound, self._code, self._note = outbound, code, note
 
-    async def deliver(self, target: PartyView, identity: Identity, message: Message, correlation_id: str) -> Judgement:
-        """Send one message; what became of it. Never raises for what a receiver or the network does."""
+    async def deliver(
+        self, target: PartyView, identity: Identity, message: Message, correlation_id: str, changed: str | None = None
+    ) -> Judgement:
+        """Send one message; what became of it. Never raises for what a receiver or the network does. `changed` says
+        for the message log how its form differs from what its owner sent."""
         owner, module, key = identity
         url = target.platform.endpoint(module, "RECEIVER")
         if url is None:
@@ -37,7 +42,10 @@ class Sender:
         sent = onward(target.platform, correlation_id, target.code, sender, with_body=message.body is not None)
         shown = masked(key) if module == "tokens" else key
         begun = time.monotonic()
-        judgement = await self._send(message, join(url, message.path), sent)
+        with tracing.span("deliver", correlation_id, module=module, sender=sender, receiver=target.code) as span:
+            judgement, answer = await self._send(message, join(url, message.path), sent)
+            span.note(http_status=judgement.http_status, status_code=judgement.status_code)
+        metrics.DELIVERY_SECONDS.observe(time.monotonic() - begun)
         self._note(
             Hop(
                 correlation_id=correlation_id,
@@ -46,12 +54,16 @@ class Sender:
                 receiver=str(target.code),
                 method=message.method,
                 what=f"{module} {owner}/{shown}{'/' if message.level else ''}{message.level}",
-                decision="deliver",
+                decision=messages.DELIVER,
                 http_status=judgement.http_status,
                 status_code=judgement.status_code,
                 ms=int((time.monotonic() - begun) * 1000),
                 detail=judgement.reason or None,
-            )
+                about=identity,
+                changed=_changed(owner, sender, changed),
+            ),
+            message.body,
+            answer,
         )
         return judgement
 
@@ -60,15 +72,22 @@ class Sender:
         if platform.versions_url is None:
             return False
         sent = onward(platform, headers.new_id())
-        judgement = await self._send(Message("GET", "", None, "", True), platform.versions_url, sent)
+        judgement, _ = await self._send(Message("GET", "", None, "", True), platform.versions_url, sent)
         return judgement.verdict in (Verdict.DELIVERED, Verdict.UNAUTHORISED)
 
-    async def _send(self, message: Message, url: str, sent: dict[str, str]) -> Judgement:
+    async def _send(self, message: Message, url: str, sent: dict[str, str]) -> tuple[Judgement, bytes | None]:
         try:
             answer = await self._outbound.send(message.method, url, sent, message.body, DEADLINE)
         except NetworkError as error:
-            return Judgement(Verdict.AWAY, str(error), unanswered=isinstance(error, NoAnswer))
-        return policy.judge(message.method, message.level, answer.status, answer.headers, answer.body)
+            return Judgement(Verdict.AWAY, str(error), unanswered=isinstance(error, NoAnswer)), None
+        judgement = policy.judge(message.method, message.level, answer.status, answer.headers, answer.body)
+        return judgement, answer.body
+
+
+def _changed(owner: str, sender: PartyId, form: str | None) -> tuple[str, ...]:
+    """What of a request is the hub's own, in words."""
+    own = () if str(sender) == owner else (f"OCPI-from: {owner} -> {sender}",)
+    return (*own, "X-Request-ID new", form) if form else (*own, "X-Request-ID new")
 
 
 def onward(

@@ -2,13 +2,13 @@
 
 from celery import shared_task
 
-from hub.delivery import chores
 from hub.delivery.bell import TASK
+from hub.delivery.chores import Chores
 from hub.delivery.runtime import Runtime
 
-CRON = "cron"
 PRUNE = "cron.prune"
 EXPIRE = "cron.expire"
+BEAT = "cron.beat"
 
 runtime = Runtime()
 """The engine of this worker process."""
@@ -21,13 +21,18 @@ def ring() -> None:
 
 def prune() -> None:
     """Old rows of the change log go."""
-    runtime.submit(chores.prune)
+    runtime.submit(Chores.prune)
 
 
 def expire() -> None:
-    """Callbacks and tokens whose time is over go."""
-    runtime.submit(chores.expire)
+    """Callbacks, tokens and hops whose time is over go."""
+    runtime.submit(Chores.expire)
 
 
-for name, task in {TASK: ring, PRUNE: prune, EXPIRE: expire}.items():
+def beat() -> None:
+    """The clock is heard: beat, broker and this worker live."""
+    runtime.submit(Chores.heard)
+
+
+for name, task in {TASK: ring, PRUNE: prune, EXPIRE: expire, BEAT: beat}.items():
     shared_task(name=name)(task)

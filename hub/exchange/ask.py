@@ -45,9 +45,15 @@ async def authorise(hub: Hub, call: Call, uid: str, kind: str) -> Reply:
         return await forward.forward(hub, call, route.target, timeout=AUTHORISE_TIMEOUT)
     owner = await _owner(hub, module, uid, kind, call.sender)
     if owner is not None:
-        target = routing.reachable(hub.directory.now, call, owner)
-        return await forward.forward(hub, replace(call, to=owner), target, timeout=AUTHORISE_TIMEOUT)
+        return await _ask(hub, call, routing.reachable(hub.directory.now, call, owner))
     return await _ask_all(hub, call, _agreed(hub, call))
+
+
+async def _ask(hub: Hub, call: Call, target: PartyView) -> Reply:
+    """Ask an eMSP that the hub has found, not the caller."""
+    found = (f"OCPI-to: {target.code}, found by the hub",)
+    asking = replace(call, to=target.code)
+    return await forward.forward(hub, asking, target, timeout=AUTHORISE_TIMEOUT, changed=found)
 
 
 async def command(hub: Hub, call: Call, name: str) -> Reply:
@@ -63,7 +69,8 @@ async def command(hub: Hub, call: Call, name: str) -> Reply:
     if route.target.platform.hosted:
         if hub.hosted_commands is None:
             raise UnknownReceiver(f"{route.target.code} takes no commands here")
-        return answer(call, route.target.code, await hub.hosted_commands(hub, call, name, body))
+        data = await hub.hosted_commands(hub, call, name, body)
+        return hub.answered(call, "bridge", answer(call, route.target.code, data), detail=str(data.get("result")))
     return await _forward_command(hub, call, name, body, route.target)
 
 
@@ -75,7 +82,9 @@ async def charging_preferences(hub: Hub, call: Call) -> Reply:
         raise UnknownReceiver("name the CPO in OCPI-to-country-code and OCPI-to-party-id")
     if route.target.platform.hosted:
         # No charger of the bridge takes preferences: the answer the spec gives for an EVSE without it (SES-020).
-        return Reply(404, forward.refused(call, route.target.code, InvalidParameters(_NO_PREFERENCES)).body)
+        refusal = InvalidParameters(_NO_PREFERENCES)
+        reply = Reply(404, forward.refused(call, route.target.code, refusal).body)
+        return hub.answered(call, "refuse", reply, status_code=refusal.status_code, detail=str(refusal))
     return await forward.forward(hub, call, route.target)
 
 
@@ -102,6 +111,7 @@ def _agreed(hub: Hub, call: Call) -> list[PartyView]:
         and party.platform.status == "CONNECTED"
         and party.platform.endpoint("tokens", "SENDER") is not None
         and directory.allows(party.code, call.sender, "tokens")
+        and directory.option(party.code, call.sender, "authorise")
     ]
 
 
@@ -109,10 +119,7 @@ async def _ask_all(hub: Hub, call: Call, targets: list[PartyView]) -> Reply:
     """Ask in parallel within one budget. The first ALLOWED wins, then any other eMSP that knows the token."""
     if not targets:
         raise UnknownReceiver("no eMSP is connected that could be asked for this token")
-    asks = [
-        asyncio.ensure_future(forward.forward(hub, replace(call, to=target.code), target, timeout=AUTHORISE_TIMEOUT))
-        for target in targets
-    ]
+    asks = [asyncio.ensure_future(_ask(hub, call, target)) for target in targets]
     known: Reply | None = None
     silent = 0
     try:
@@ -175,7 +182,8 @@ async def _forward_command(hub: Hub, call: Call, name: str, body: dict[str, Any]
             lifetime=_lifetime(name, body),
         )
     onward = json.dumps({**body, "response_url": url})
-    reply = await forward.forward(hub, call, target, body=onward, timeout=COMMAND_TIMEOUT)
+    changed = ("response_url is the hub's own",)
+    reply = await forward.forward(hub, call, target, body=onward, timeout=COMMAND_TIMEOUT, changed=changed)
     data = reply.data
     if not reply.accepted or not isinstance(data, dict) or data.get("result") != "ACCEPTED":
         async with hub.db.unit_of_work() as session:

@@ -3,6 +3,7 @@
 Calls come from the OCPI routes or, for hosted parties, from the bridge in this very process (`Call.hosted`).
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from hub.store.journal import Hop
 class Call:
     """A functional request. `interface` is SENDER or RECEIVER; `tail` is the path below the module's endpoint.
 
-    `to` None means open routing. `query` is the raw query string.
+    `to` None means open routing. `query` is the raw query string, `began` when it came in (a monotonic clock).
     """
 
     sender: PartyId
@@ -32,6 +33,7 @@ class Call:
     body: bytes = b""
     request_id: str = field(default_factory=headers.new_id)
     correlation_id: str = field(default_factory=headers.new_id)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def what(self) -> str:
@@ -44,7 +46,7 @@ class Call:
         return f"{self.interface.lower()}/{self.module}{tail}"
 
     def hop(self, hub: PartyId, decision: str, **facts: Any) -> Hop:
-        """This call as a hop, for the journal; without a receiver it is the hub's."""
+        """This call as a hop that ends now, for the journal; without a receiver it is the hub's."""
         return Hop(
             correlation_id=self.correlation_id,
             request_id=self.request_id,
@@ -53,6 +55,7 @@ class Call:
             method=self.method,
             what=self.what,
             decision=decision,
+            ms=round((time.monotonic() - self.began) * 1000),
             **facts,
         )
 

@@ -143,10 +143,10 @@ async def post_result(
         log.warning("CommandResult not sent: its eMSP cannot be reached there any more", receiver=str(target))
         return False
     onward = delivery.onward(party.platform, correlation_id, target, sender, with_body=True)
-    started, status, detail = time.monotonic(), None, None
+    started, sent, detail = time.monotonic(), None, None
+    body = json.dumps(result)
     try:
-        sent = await hub.outbound.send("POST", url, onward, json.dumps(result))
-        status = sent.status
+        sent = await hub.outbound.send("POST", url, onward, body)
     except NetworkError as error:
         detail = str(error)
     hub.journal.note(
@@ -158,12 +158,15 @@ async def post_result(
             method="POST",
             what=f"CommandResult {result.get('result')}",
             decision="callback",
-            http_status=status,
+            http_status=sent.status if sent else None,
+            status_code=envelope.read(sent.body)[0] if sent else None,
             ms=round((time.monotonic() - started) * 1000),
             detail=detail,
-        )
+        ),
+        body,
+        sent.body if sent else None,
     )
-    return status is not None and status < 400
+    return sent is not None and sent.status < 400
 
 
 def _own_link(target: PartyView, asked: str, value: str | None) -> str | None:

@@ -24,8 +24,9 @@ from hub.ocpi import envelope, json
 from hub.ocpi.errors import ConnectionProblem, InvalidParameters, NotFound, RequestTimeout, UnknownReceiver
 from hub.ocpi.module import Module
 from hub.ocpi.types import PartyId, check, parse_datetime
-from hub.store import ledger
+from hub.store import ledger, messages
 from hub.store.directory import PartyView
+from hub.store.outgoing import Identity
 
 log = structlog.get_logger(__name__)
 
@@ -49,12 +50,18 @@ async def post(hub: Hub, call: Call) -> Reply:
     known = await _claim(hub, call, key, digest, str(target.code))
     if known is not None:
         answering = target.code if known.state == "delivered" else hub.code
-        return answer(call, answering, Location=_location(hub, known.public_id))
+        reply = answer(call, answering, Location=_location(hub, known.public_id))
+        return hub.answered(call, messages.REPEAT, reply, about=_about(entry), detail=messages.IN_LEDGER)
     if call.platform.hosted:
         return await _take_custody(hub, call, target, entry)
     try:
-        sent = await forward.send(hub, call, target, forward.url_at(call, target), call.body)
+        sent = await forward.send(hub, call, target, forward.url_at(call, target), call.body, about=_about(entry))
     except (ConnectionProblem, RequestTimeout) as error:
+        if not hub.directory.now.option(owner, target.code, "custody"):
+            state = "refused" if isinstance(error, ConnectionProblem) else "ambiguous"
+            async with hub.db.unit_of_work() as session:
+                await ledger.settle(session, str(owner), key, state)
+            raise
         log.warning("CDR in custody, the receiver is away", owner=str(owner), receiver=str(target.code), why=str(error))
         return await _take_custody(hub, call, target, entry)
     reply = forward.reply(call, target.code, sent)
@@ -149,6 +156,8 @@ async def _record_delivered(hub: Hub, call: Call, entry: dict[str, Any], reply: 
     async with hub.db.unit_of_work() as session:
         public_id = await ledger.record(session, entry, call.body.decode(), "delivered", location)
         await ledger.settle(session, str(call.sender), entry["key"], "done")
+    hop = call.hop(hub.code, messages.KEEP, about=_about(entry), detail=messages.IN_LEDGER)
+    hub.journal.note(hop._replace(receiver=entry["receiver"]))
     return Reply(reply.http_status, reply.body, {**reply.headers, "Location": _location(hub, public_id)})
 
 
@@ -165,8 +174,15 @@ async def _take_custody(hub: Hub, call: Call, target: PartyView, entry: dict[str
             correlation_id=call.correlation_id,
         )
     hub.bell.ring()
-    hub.journal.note(replace(call, to=target.code).hop(hub.code, "custody", status_code=1000))
-    return answer(call, hub.code, http_status=201, Location=_location(hub, public_id))
+    reply = answer(call, hub.code, http_status=201, Location=_location(hub, public_id))
+    return hub.answered(
+        replace(call, to=target.code), messages.CUSTODY, reply, about=_about(entry), detail=messages.IN_LEDGER
+    )
+
+
+def _about(entry: dict[str, Any]) -> Identity:
+    """The CDR of a ledger entry, for the message log."""
+    return entry["owner"], "cdrs", entry["key"]
 
 
 def _location(hub: Hub, public_id: str) -> str:

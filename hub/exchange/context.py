@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.delivery.bell import Bell
-from hub.exchange.call import Call
+from hub.exchange.call import Call, Reply
 from hub.exchange.presence import Presence
+from hub.ocpi import envelope
 from hub.ocpi.client import Outbound
 from hub.ocpi.module import Catalog
 from hub.ocpi.types import PartyId
@@ -16,6 +17,7 @@ from hub.settings import Settings
 from hub.store.db import Database
 from hub.store.directory import DirectoryCache
 from hub.store.journal import Journal
+from hub.store.outgoing import Identity
 from hub.store.seal import Seal
 
 HostedCommands = Callable[["Hub", Call, str, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -42,6 +44,22 @@ class Hub:
         self.code = PartyId.of(self.settings.country_code, self.settings.party_id)
         self.base_url = f"{self.settings.public_url.rstrip('/')}/ocpi/2.2.1"
 
+    def answered(
+        self,
+        call: Call,
+        decision: str,
+        reply: Reply,
+        *,
+        status_code: int = envelope.SUCCESS,
+        about: Identity | None = None,
+        detail: str | None = None,
+        changed: tuple[str, ...] = (),
+    ) -> Reply:
+        """Note how the hub itself answered a call, and hand the answer on."""
+        facts = {"http_status": reply.http_status, "status_code": status_code, "detail": detail}
+        self.journal.note(call.hop(self.code, decision, about=about, changed=changed, **facts), call.body, reply.body)
+        return reply
+
     @property
     def versions_url(self) -> str:
         """Where partners find this hub's versions."""
@@ -51,7 +69,7 @@ class Hub:
     @asynccontextmanager
     async def open(cls, settings: Settings, catalog: Catalog) -> AsyncIterator["Hub"]:
         """Open everything, and close it again in the opposite order."""
-        settings.require("database_url", "redis_url", "secret_key")
+        settings.require("database_url", "broker", "secret_key")
         async with AsyncExitStack() as stack:
             db = Database(settings.database_url)
             stack.push_async_callback(db.close)
@@ -60,13 +78,13 @@ class Hub:
             directory = DirectoryCache(db, seal, open_policy=settings.default_agreement == "open")
             await directory.start()
             stack.push_async_callback(directory.stop)
-            journal = Journal(db)
+            journal = Journal(db, seal, settings.message_bodies)
             await journal.start()
             stack.push_async_callback(journal.stop)
             presence = Presence(db)
             await presence.start()
             stack.push_async_callback(presence.stop)
-            bell = Bell(settings.redis_url)
+            bell = Bell(settings.broker)
             bell.start()
             stack.push_async_callback(asyncio.to_thread, bell.stop)
             yield cls(settings, catalog, db, seal, outbound, directory, bell, journal, presence)

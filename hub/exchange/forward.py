@@ -6,15 +6,18 @@ from collections.abc import Mapping
 import structlog
 from yarl import URL
 
+from hub import metrics, tracing
 from hub.delivery import send as delivery
 from hub.exchange.call import Call, Reply
 from hub.exchange.context import Hub
-from hub.ocpi import envelope, headers
+from hub.ocpi import envelope, headers, paging
 from hub.ocpi.client import Answer, NetworkError, NoAnswer
 from hub.ocpi.errors import ConnectionProblem, HubError, OcpiError, RequestTimeout
 from hub.ocpi.types import PartyId
+from hub.store import messages
 from hub.store.directory import PartyView, PlatformView
 from hub.store.journal import Hop
+from hub.store.outgoing import Identity
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +26,14 @@ PASSED_ON = (headers.TOTAL_COUNT, headers.LIMIT)
 
 
 async def forward(
-    hub: Hub, call: Call, target: PartyView, *, body: bytes | None = None, timeout: float = FORWARD_TIMEOUT
-) -> Reply:
-    """Send a call to the endpoint of the same module and interface role at `target` (TF-089)."""
+    hub: Hub, call: Call, target: PartyView, *, body: bytes | None = None, timeout: float = FORWARD_TIMEOUT,
+    about: Identity | None = None, changed: tuple[str, ...] = (),
+) -> Reply:  # fmt: skip
+    """Send a call to the endpoint of the same module and interface role at `target` (TF-089). For the message log:
+    `about` is the object in it, `changed` what the caller has changed of it."""
     url = url_at(call, target)
     payload = body if body is not None else call.body or None
-    answer = await send(hub, call, target, url, payload, timeout)
+    answer = await send(hub, call, target, url, payload, timeout, about=about, changed=changed)
     return reply(call, target.code, answer)
 
 
@@ -41,18 +46,24 @@ def url_at(call: Call, target: PartyView) -> str:
 
 
 async def send(
-    hub: Hub, call: Call, target: PartyView, url: str, body: bytes | None, timeout: float = FORWARD_TIMEOUT
-) -> Answer:
+    hub: Hub, call: Call, target: PartyView, url: str, body: bytes | None, timeout: float = FORWARD_TIMEOUT, *,
+    about: Identity | None = None, changed: tuple[str, ...] = (),
+) -> Answer:  # fmt: skip
     """One request to a URL of `target` in the name of the caller; 4002 and 4003 when no answer comes."""
     onward = delivery.onward(target.platform, call.correlation_id, target.code, call.sender, with_body=body is not None)
     started = time.monotonic()
     answer: Answer | None = None
     failure: NetworkError | None = None
-    try:
-        answer = await hub.outbound.send(call.method, url, onward, body, timeout)
-    except NetworkError as error:
-        failure = error
-    code = envelope.read(answer.body)[0] if answer is not None else None
+    parties = {"sender": call.sender, "receiver": target.code}
+    with tracing.span("forward", call.correlation_id, module=call.module, method=call.method, **parties) as span:
+        try:
+            answer = await hub.outbound.send(call.method, url, onward, body, timeout)
+        except NetworkError as error:
+            failure = error
+            metrics.FORWARD_FAILURES.labels(str(target.code), type(error).__name__).inc()
+        metrics.forwards(call.module).observe(time.monotonic() - started)
+        code = envelope.read(answer.body)[0] if answer is not None else None
+        span.note(http_status=answer.status if answer is not None else None, status_code=code)
     hub.journal.note(
         Hop(
             correlation_id=call.correlation_id,
@@ -61,12 +72,16 @@ async def send(
             receiver=str(target.code),
             method=call.method,
             what=call.what,
-            decision="forward",
+            decision=messages.FORWARD,
             http_status=answer.status if answer else None,
             status_code=code,
             ms=round((time.monotonic() - started) * 1000),
             detail=str(failure) if failure else None,
-        )
+            about=about,
+            changed=(f"X-Request-ID new, was {call.request_id}", *changed, *_changed_back(call, answer, code)),
+        ),
+        body,
+        answer.body if answer else None,
     )
     if answer is not None:
         return answer
@@ -94,6 +109,19 @@ def reply(call: Call, answering: PartyId, answer: Answer, extra: Mapping[str, st
 def refused(call: Call, answering: PartyId, error: OcpiError) -> Reply:
     """An OCPI error as the answer to a call."""
     return Reply(error.http_status, envelope.refusal(error), headers.routing(call.sender, answering))
+
+
+def _changed_back(call: Call, answer: Answer | None, code: int | None) -> tuple[str, ...]:
+    """What the caller gets otherwise than the peer said it, in words."""
+    if answer is None:
+        return ()
+    if answer.status == 401 or code is None:
+        return ("the answer is the hub's own",)
+    if not call.tail and paging.next_link(answer.headers.get("Link")) is not None:
+        return ("Link is the hub's own",)
+    if "Location" in answer.headers and call.method == "POST" and call.module == "cdrs":
+        return ("Location is the hub's own",)
+    return ()
 
 
 def same_host(platform: PlatformView, url: str) -> bool:

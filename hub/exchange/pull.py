@@ -14,6 +14,8 @@ from hub.ocpi.types import PartyId
 from hub.store import pages
 from hub.store.pages import Page
 
+STORED = "from the store"
+
 
 async def page(hub: Hub, call: Call, module: Module) -> Reply:
     """A list GET on the Sender interface: GET ALL when TO is the hub, else from the one owner TO names."""
@@ -55,7 +57,7 @@ async def _stored(hub: Hub, call: Call, module: Module, ref: Ref, *, reader: Par
     found = patch.find_part(body, module, ref.part_ids) if body is not None else None
     if found is None:
         raise NotFound(f"this object of {module.name} is not known here")
-    return answer(call, answering, found)
+    return hub.answered(call, STORED, answer(call, answering, found), about=module.identity(ref))
 
 
 async def _from_store(hub: Hub, call: Call, module: Module, owners: list[PartyId], answering: PartyId) -> Reply:
@@ -71,7 +73,8 @@ async def _from_store(hub: Hub, call: Call, module: Module, owners: list[PartyId
             found = await pages.objects(session, module.name, str(call.sender), names, asked)
     url = f"{hub.base_url}/sender/{module.name}"
     extra = paging.answer_headers(url, query, asked, len(found.rows), found.total, found.last_id)
-    return answer_bytes(call, answering, _array(found, module), extra)
+    reply = answer_bytes(call, answering, _array(found, module), extra)
+    return hub.answered(call, STORED, reply, detail=f"{len(found.rows)} of {found.total}")
 
 
 def _array(found: Page, module: Module) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from hub import metrics
 from hub.delivery import owed
 from hub.exchange import auth, forward, keep, routing
 from hub.exchange.call import Call, Reply, answer
@@ -21,7 +22,7 @@ from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError, UnknownRecei
 from hub.ocpi.module import Module, Ref
 from hub.ocpi.patch import Outcome
 from hub.ocpi.types import PartyId, check
-from hub.store import objects
+from hub.store import messages, objects
 from hub.store.directory import PartyView
 from hub.store.objects import EVERYBODY
 
@@ -43,10 +44,11 @@ async def delete(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
     auth.own(ref.owner, call.sender)
     route = _target(routing.decide(hub.directory.now, call, module, hub.code))
     if isinstance(route, Direct) and not _by_lane(call, route.target):
-        reply = await forward.forward(hub, call, route.target)
+        reply = await forward.forward(hub, call, route.target, about=module.identity(ref))
         if reply.accepted or reply.http_status == 404:
             async with hub.db.unit_of_work(call.sender) as session:
                 await keep.bury(session, module, ref, str(route.target.code), call.correlation_id)
+            _note_kept(hub, call, module, ref, messages.DELETED)
         return reply
     audience = None if isinstance(route, Broadcast) else str(route.target.code)
     async with hub.db.unit_of_work(call.sender) as session:
@@ -54,7 +56,7 @@ async def delete(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
     if not found:
         raise NotFound(f"this object of {module.name} is not known here")
     hub.bell.ring()
-    return answer(call, _answering(hub, route))
+    return _taken(hub, call, module, ref, route, messages.DELETED, 200)
 
 
 async def _push(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
@@ -65,22 +67,27 @@ async def _push(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
     route = _target(routing.decide(hub.directory.now, call, module, hub.code))
     if isinstance(route, Direct) and not _by_lane(call, route.target):
         return await _forward(hub, call, module, ref, body, route.target)
-    validate(module, ref, call.method, body)
+    validate(module, ref, call.method, body, call.platform.strict)
     audience = EVERYBODY if isinstance(route, Broadcast) else str(route.target.code)
     to_hosted = isinstance(route, Direct) and route.target.platform.hosted
     change = Change(call.method, module, ref, body, audience, call.correlation_id, not to_hosted)
-    async with hub.db.unit_of_work(call.sender) as session:
-        outcome = await keep.apply(session, change)
+    with metrics.accepts(module.name).time():
+        async with hub.db.unit_of_work(call.sender) as session:
+            outcome = await keep.apply(session, change)
     hub.bell.ring()
-    _note(hub, call, "broadcast" if isinstance(route, Broadcast) else "keep", outcome)
-    return answer(call, _answering(hub, route), http_status=201 if outcome is Outcome.CREATED else 200)
+    return _taken(hub, call, module, ref, route, outcome.value, 201 if outcome is Outcome.CREATED else 200)
 
 
-def validate(module: Module, ref: Ref, method: str, body: dict[str, Any]) -> None:
-    """What is kept must be whole: InvalidParameters (2001) names the field that is missing or mistyped."""
+def validate(module: Module, ref: Ref, method: str, body: dict[str, Any], strict: bool = False) -> None:
+    """What is kept must be whole: InvalidParameters (2001) names the field that is missing or mistyped.
+
+    `strict`: the spec to the letter; over-long texts and unknown enum values are refused as well.
+    """
     keep.not_from_the_future(body, module, len(ref.part_ids))
     if method == "PUT":
         findings = check(module.level_model(len(ref.part_ids)), body)
+        if findings and strict:
+            raise InvalidParameters(f"{findings[0].path}: {findings[0].reason}")
         if findings:
             log.info("kept with oddities", module=module.name, owner=str(ref.owner), oddities=len(findings))
     elif not isinstance(body.get("last_updated"), str):
@@ -89,7 +96,7 @@ def validate(module: Module, ref: Ref, method: str, body: dict[str, Any]) -> Non
 
 async def _forward(hub: Hub, call: Call, module: Module, ref: Ref, body: dict[str, Any], target: PartyView) -> Reply:
     async with _confirmed_by_lane(hub, call, module, ref, target):
-        reply = await forward.forward(hub, call, target)
+        reply = await forward.forward(hub, call, target, about=module.identity(ref))
     if not reply.accepted:
         return reply
     try:
@@ -97,9 +104,10 @@ async def _forward(hub: Hub, call: Call, module: Module, ref: Ref, body: dict[st
         change = Change(call.method, module, ref, body, str(target.code), call.correlation_id, False)
         async with hub.db.unit_of_work(call.sender) as session:
             outcome = await keep.apply(session, change)
-        _note(hub, call, "keep", outcome)
+        _note_kept(hub, call, module, ref, outcome.value)
     except OcpiError as error:  # the receiver took it, so this is its business; the hub just cannot keep a copy
         log.info("accepted by the receiver, not kept", what=call.what, receiver=str(target.code), reason=str(error))
+        _note_kept(hub, call, module, ref, f"not kept: {error}")
     return reply
 
 
@@ -142,5 +150,13 @@ def _answering(hub: Hub, route: Broadcast | Direct) -> PartyId:
     return hub.code if isinstance(route, Broadcast) else route.target.code
 
 
-def _note(hub: Hub, call: Call, decision: str, outcome: Outcome) -> None:
-    hub.journal.note(call.hop(hub.code, decision, detail=outcome.value))
+def _taken(hub: Hub, call: Call, module: Module, ref: Ref, route: Broadcast | Direct, what: str, status: int) -> Reply:
+    """The hub's own answer to what it keeps, noted with what became of the object."""
+    decision = messages.BROADCAST if isinstance(route, Broadcast) else messages.KEEP
+    reply = answer(call, _answering(hub, route), http_status=status)
+    return hub.answered(call, decision, reply, about=module.identity(ref), detail=what)
+
+
+def _note_kept(hub: Hub, call: Call, module: Module, ref: Ref, what: str) -> None:
+    """The receiver has it and answered; the hub keeps its copy."""
+    hub.journal.note(call.hop(hub.code, messages.KEEP, about=module.identity(ref), detail=what))

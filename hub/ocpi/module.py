@@ -60,6 +60,10 @@ class Module:
         """The database key of the object that `body` holds."""
         return self.key(str(body[self.id_field]), str(body[self.key_field]) if self.key_field else None)
 
+    def identity(self, ref: "Ref") -> tuple[str, str, str]:
+        """What a client owned URL names, as the database does: owner, module and key."""
+        return str(ref.owner), self.name, self.key(ref.object_id, ref.kind)
+
     def path_of(self, body: Mapping[str, Any], part_ids: tuple[str, ...] = ()) -> str:
         """The client owned path (TF-056) of the object in `body`, without a leading slash, query included."""
         ids = (body["country_code"], body["party_id"], body[self.id_field], *part_ids)

@@ -183,7 +183,8 @@ class Story:
                 await emsp.until(partial(_all_free, emsp), what="AVAILABLE")
         seen = next(filter(_authorise_of(HOSTED), self.emsp.received))
         async with self.narrator.step("The hub can tell the way of each message: the live authorise"):
-            for hop in await self.operator.ask("GET", f"/trace/{seen.correlation_id}", what="trace"):
+            trace = await self.operator.ask("GET", f"/trace/{seen.correlation_id}", what="trace")
+            for hop in trace["hops"]:
                 status = f"{hop['http_status']}/{hop['status_code']}"
                 what = f"{hop['method']} {hop['what']}"
                 self.narrator.line(hop["sender"], hop["receiver"], what, status, hop["ms"], hop["correlation_id"])

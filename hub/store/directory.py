@@ -60,11 +60,12 @@ class PartyView:
 
 @dataclass(frozen=True)
 class AgreementView:
-    """What a pair of parties allows: `modules` None is all of them."""
+    """What a pair of parties allows: `modules` None is all of them. `off` names the options that are switched off."""
 
     a: PartyId
     direction: str
     modules: frozenset[str] | None
+    off: frozenset[str] = frozenset()
 
     def allows(self, source: PartyId, module: str) -> bool:
         """Whether data of `module` may flow from `source` to the other party of the pair."""
@@ -119,6 +120,15 @@ class Directory:
         agreement = self.agreements.get(frozenset((source, target)))
         return self.open_policy if agreement is None else agreement.allows(source, module)
 
+    def option(self, one: PartyId, other: PartyId, name: str) -> bool:
+        """Whether an option holds between two parties: all are on unless their agreement switches them off.
+
+        `custody`: the hub takes a CDR for a receiver that is away. `authorise`: the eMSP is asked about tokens that
+        nobody has pushed.
+        """
+        agreement = self.agreements.get(frozenset((one, other)))
+        return agreement is None or name not in agreement.off
+
 
 async def load(session: AsyncSession, seal: Seal, open_policy: bool) -> Directory:
     """Read the picture in one transaction."""
@@ -151,7 +161,10 @@ async def load(session: AsyncSession, seal: Seal, open_policy: bool) -> Director
     }
     agreements = {
         frozenset((PartyId.parse(row.a), PartyId.parse(row.b))): AgreementView(
-            PartyId.parse(row.a), row.direction, None if row.modules is None else frozenset(row.modules)
+            PartyId.parse(row.a),
+            row.direction,
+            None if row.modules is None else frozenset(row.modules),
+            frozenset(name for name, value in row.options.items() if value is False),
         )
         for row in await session.exec(select(Agreement))
     }

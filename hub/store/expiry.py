@@ -6,12 +6,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.store import messages
 
 _TOKENS = text("DELETE FROM access_token WHERE expires_at <= now()")
-_HOPS = text("SELECT roll_hops(3, :days)")
 
 
-async def expire(session: AsyncSession, hop_days: int = 14) -> None:
-    """Delete callbacks and access tokens that nobody can use any more (to the directory they are gone already), and
-    hops that nobody will trace."""
+async def expire(session: AsyncSession) -> None:
+    """Delete callbacks and access tokens that nobody can use any more (to the directory they are gone already)."""
     await messages.expire_callbacks(session)
     await session.execute(_TOKENS)
-    await session.execute(_HOPS, {"days": hop_days})

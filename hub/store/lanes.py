@@ -19,6 +19,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.ocpi import json
 
+LOCKS = 7_216_403
+"""The space of the lanes' locks, held by a session of the worker; the second number is the party id."""
+
 WHOLE = '{"": null}'
 """The need of a whole object."""
 
@@ -62,6 +65,9 @@ class Owed(SQLModel, table=True):
     reason: str | None = Field(default=None, sa_column=Column(Text))
     parked: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     mark: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))
+    since: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
+    )
 
 
 class Backfill(SQLModel, table=True):

@@ -1,19 +1,42 @@
 """What passed through: one row per hop for `knutpunkt trace`, and the opaque URLs that stand for partners' own.
 
-Hops are written in batches beside the hot path (`hub.store.journal`); a crash may lose the last second of them.
-Bodies are not kept.
+Hops are written in batches beside the hot path (`hub.store.journal`); a crash may lose the last second of them. They
+lie in one partition a day, which goes as a whole (`roll`). Bodies are there by policy (HUB_MESSAGE_BODIES). The uid of
+a token is personal: `what` shows its end, and `key` holds a pseudonym (`filed`).
 """
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Text, text
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.store.outgoing import Identity
+from hub.store.seal import Seal
+
+KEEP_ALL = 366
+"""Days of retention, more than any setting asks for."""
+
+PERSONAL = frozenset({"tokens"})
+"""Modules whose keys are personal."""
+
+BROADCAST, KEEP, CUSTODY, REPEAT = "broadcast", "keep", "custody", "repeat"
+FORWARD, DELIVER = "forward", "deliver"
+"""Decisions that later questions ask for."""
+
+DELETED, IN_LEDGER = "deleted", "in the ledger"
+"""What became of an object, where that is not an Outcome of hub.ocpi.patch."""
+
+SHOWN_AT_MOST = 5_000
+"""Hops in one answer."""
+
 
 class Hop(SQLModel, table=True):
-    """One hop of a message: who asked whom for what, what the hub decided and what was answered."""
+    """One hop of a message: who asked whom for what, what the hub decided and what was answered. `owner`, `module` and
+    `key` name the object it carried, `changed` what the hub changed on the way."""
 
     __tablename__ = "hop"
     __table_args__ = (
@@ -71,10 +94,19 @@ _FIND = text(
 )
 _EXPIRE = text("DELETE FROM callback WHERE expires_at <= now()")
 _FORGET = text("DELETE FROM callback WHERE id = :id")
+_COLUMNS = (
+    *("at", "correlation_id", "request_id", "sender", "receiver", "method", "what", "decision", "http_status"),
+    *("status_code", "ms", "detail", "owner", "module", "key", "changed", "request_body", "answer_body"),
+)
 _HOPS = text(
     "SELECT at, correlation_id, request_id, sender, receiver, method, what, decision, http_status, status_code, ms,"
-    " detail FROM hop WHERE correlation_id = :correlation_id ORDER BY at, id LIMIT 1000"
+    " detail, owner, module, key, changed, request_body, answer_body FROM hop"
+    " WHERE correlation_id = :correlation_id ORDER BY at, id LIMIT :limit"
 )
+_ROLL = text("SELECT roll_hops(3, :days)")
+
+Row = tuple[Any, ...]
+"""A hop as it is written: the values of _COLUMNS."""
 
 
 async def open_callback(
@@ -111,7 +143,26 @@ async def expire_callbacks(session: AsyncSession) -> None:
     await session.execute(_EXPIRE)
 
 
-async def trace(session: AsyncSession, correlation_id: str) -> list[dict[str, object]]:
-    """Every hop of a correlation id, in order."""
-    rows = await session.execute(_HOPS, {"correlation_id": correlation_id})
+def filed(seal: Seal, about: Identity) -> Identity:
+    """An object as the message log names it: as the store does, but with a pseudonym where the key is personal."""
+    owner, module, key = about
+    return (owner, module, seal.pseudonym(key)) if module in PERSONAL else about
+
+
+async def write(session: AsyncSession, rows: Collection[Row]) -> None:
+    """Add hops, by COPY, at less than half the cost of an INSERT. Raises asyncpg.CheckViolationError when a day has no
+    partition."""
+    connection = await (await session.connection()).get_raw_connection()
+    driver: Any = connection.driver_connection
+    await driver.copy_records_to_table("hop", records=rows, columns=_COLUMNS)
+
+
+async def roll(session: AsyncSession, days: int) -> None:
+    """Make the partitions of the days to come, and drop those of days that are over for more than `days` days."""
+    await session.execute(_ROLL, {"days": days})
+
+
+async def trace(session: AsyncSession, correlation_id: str) -> list[dict[str, Any]]:
+    """The hops of a correlation id, in order, the first 5,000 of them."""
+    rows = await session.execute(_HOPS, {"correlation_id": correlation_id, "limit": SHOWN_AT_MOST})
     return [dict(row) for row in rows.mappings()]

@@ -214,7 +214,7 @@ class SmallHub:
             directory=self.directory,
             catalog=CATALOG,
             code=PartyId("SE", "HUB"),
-            note=self.hops.append,
+            note=lambda hop, *_: self.hops.append(hop),
             **options,
         )
         await engine.start()

@@ -118,3 +118,28 @@ def test_the_index_names_the_lanes_of_a_row() -> None:
     assert index.lanes("NL*CPA", "sessions", "BE*NSP") == ()
     assert index.lanes("DE*MSA", "tokens", "*") == (lanes[CPA],)
     assert index.lanes("nobody", "tokens", "*") == index.lanes("SE*XXX", "tokens", "*") == ()
+
+
+def test_candidates_are_those_whose_role_fits_reached_or_not() -> None:
+    offline = _directory(status="SUSPENDED")
+    assert set(audience.candidates(offline, CATALOG, CPA, "locations")) == {CPB, MSA, MSB, OTH, NSP, NAP}
+    assert set(audience.candidates(offline, CATALOG, MSA, "tokens")) == {CPA, CPB, LOC}
+    assert audience.candidates(offline, CATALOG, CPA, "sessions") == []
+    assert audience.candidates(offline, CATALOG, PartyId("XX", "XXX"), "locations") == []
+
+
+@pytest.mark.parametrize(
+    ("directory", "obstacle"),
+    [
+        (_directory(), None),
+        (_directory(status="OFFLINE"), None),
+        (_directory(status="SUSPENDED"), "is SUSPENDED"),
+        (_directory(resync="pull"), "pulls for itself (resync)"),
+        (_directory(modules=frozenset({"tariffs"})), "publishes no locations receiver endpoint"),
+        (_directory(open_policy=False), "has no agreement with the owner that allows it"),
+        (Directory(), "is not connected to this hub"),
+    ],
+)
+def test_what_stands_between(directory: Directory, obstacle: str | None) -> None:
+    assert audience.obstacle(directory, CPA, "locations", MSA) == obstacle
+    assert audience.takes(directory, CPA, "locations", MSA) is (obstacle is None)

@@ -109,3 +109,20 @@ def test_every_need_is_met(kept: Maker, location: Maker, need: Need, mixed: bool
 def _of(evse: str, minute: int) -> dict[str, str]:
     stamp = f"2026-01-01T00:{minute:02}:00Z"
     return {evse: stamp, f"{evse}/1": stamp}
+
+
+@pytest.mark.parametrize(
+    ("need", "method", "level", "said"),
+    [
+        (STATUS, "PATCH", "E1", None),
+        ({"E1": None}, "PUT", "E1", None),
+        (WHOLE, "PUT", "", None),
+        (WHOLE, "DELETE", "", None),
+        (WHOLE, "POST", "", None),
+        (STATUS, "PUT", "E1", "sent as PUT of E1, not as PATCH"),
+        (STATUS, "PUT", "", "sent as PUT of the whole object"),
+        ({"E1/1": None, "E1/2": None}, "PUT", "E1", "sent as PUT of E1"),
+    ],
+)
+def test_how_a_message_departs_from_what_was_pushed(need: Need, method: str, level: str, said: str | None) -> None:
+    assert compose.departure(need, compose.Message(method, "NL/CPA/L", b"{}", level, True)) == said

@@ -41,6 +41,8 @@ async def test_a_broadcast_reaches_everybody_with_the_hub_as_sender(
         200,
         1000,
     )
+    assert hop.about == ("NL*CPA", "locations", "LOC 1")
+    assert hop.changed == ("OCPI-from: NL*CPA -> SE*HUB", "X-Request-ID new")
 
 
 async def test_the_newest_state_arrives_and_what_is_superseded_is_not_sent(
@@ -67,6 +69,7 @@ async def test_a_receiver_that_does_not_know_the_evse_gets_the_whole_location(
         await eventually(lambda: len(msa.calls) == 2)
         await eventually(lambda: small_hub.hops[1:])
     assert msa.methods() == [("PATCH", f"{LOC}/E1"), ("PUT", LOC)]
+    assert small_hub.hops[1].changed[-1] == "sent whole, for the receiver did not know it"
     await small_hub.owed([])
 
 

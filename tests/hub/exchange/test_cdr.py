@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from hub.sandbox import samples
 from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
+from hub.store import parties
+from hub.store.parties import Agreement
 
 Json = dict[str, Any]
 
@@ -76,6 +78,19 @@ async def test_custody_when_the_receiver_is_away(running: Any, cpo: CpoBackend, 
     fetched = await cpo.call("GET", answer.headers["Location"], cpo.registered.token_out)
     assert fetched.data == cdr
     await emsp.come_back()
+
+
+async def test_no_custody_where_the_agreement_switches_it_off(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
+    async with running.hub.db.unit_of_work() as session:
+        session.add(Agreement(a="DE*MSA", b="NL*CPA", options={"custody": False}))
+        await parties.touch(session)
+    await running.hub.directory.refresh()
+    await emsp.go_away()
+    assert (await cpo.post_cdr(a_cdr(), to="DE*MSA")).status_code == 4003
+    assert await ledger(running) == []
+    await emsp.come_back()
+    assert (await cpo.post_cdr(a_cdr(remark="tried again"), to="DE*MSA")).http_status == 201
+    assert await ledger(running) == [("DE*MSA", "delivered", Decimal("12.500"))]
 
 
 async def test_a_refused_cdr_may_come_again_corrected(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:

@@ -1,4 +1,4 @@
-"""What goes by itself: callbacks and tokens whose time is over, and old hops; nothing else."""
+"""What goes by itself: callbacks and tokens whose time is over; nothing else."""
 
 from sqlalchemy import text
 
@@ -11,18 +11,11 @@ INSERT INTO callback (id, kind, module, url, caller, target, correlation_id, exp
     ('new', 'page', 'locations', 'u', 'a', 'b', 'c', now() + interval '1 hour');
 INSERT INTO access_token (hash, platform_id, kind, expires_at) VALUES
     ('old', 1, 'C', now() - interval '1 second'), ('new', 1, 'A', now() + interval '1 hour'),
-    ('for ever', 1, 'C', NULL);
-INSERT INTO hop (at, correlation_id, request_id, sender, receiver, method, what, decision) VALUES
-    (now() - interval '15 days', 'old', '', '', '', '', '', ''),
-    (now() - interval '13 days', 'new', '', '', '', '', '', '')
+    ('for ever', 1, 'C', NULL)
 """
 
 
-LEFT = (
-    "SELECT id FROM callback ORDER BY 1",
-    "SELECT hash FROM access_token ORDER BY 1",
-    "SELECT correlation_id FROM hop ORDER BY 1",
-)
+LEFT = ("SELECT id FROM callback ORDER BY 1", "SELECT hash FROM access_token ORDER BY 1")
 
 
 async def test_only_what_is_over_goes(database_url: str) -> None:
@@ -35,4 +28,4 @@ async def test_only_what_is_over_goes(database_url: str) -> None:
     async with db.unit_of_work() as session:
         kept = [(await session.execute(text(query))).scalars().all() for query in LEFT]
     await db.close()
-    assert kept == [["new"], [b"for ever", b"new"], ["new"]]
+    assert kept == [["new"], [b"for ever", b"new"]]
