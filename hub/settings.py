@@ -14,6 +14,7 @@ import ipaddress
 import re
 import sys
 import textwrap
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -285,6 +286,13 @@ class Settings(BaseSettings):
         names = {variable(name, field): name for name, field in type(self).model_fields.items()}
         kept = {key: value for key, value in base.items() if key.removesuffix("_FILE") not in names}
         return kept | {key: text for key, name in names.items() if (text := shown(getattr(self, name)))}
+
+
+@functools.cache
+def version() -> str:
+    """The release that runs."""
+    project: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
 
 
 def variable(name: str, field: FieldInfo) -> str:

@@ -92,9 +92,9 @@ def respond(reply: Reply) -> Response:
 
 
 def takes(model: type[Schema], required: bool = True) -> dict[str, Any]:
-    """OpenAPI of a request body. It is documentation only: bodies travel as they are, unknown fields included."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
+    """OpenAPI of a request body; `hub.openapi` has the schema. It is documentation only: bodies travel as they are,
+    unknown fields included."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 

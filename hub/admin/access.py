@@ -15,10 +15,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
 
 from hub.exchange.context import Hub
 from hub.ocpi import json
-from hub.ocpi.errors import ClientError, InvalidParameters, OcpiError, ServerError, Unauthorized
+from hub.ocpi.errors import ClientError, Conflict, InvalidParameters, OcpiError, ServerError, Unauthorized
+from hub.ocpi.proxies import client_address
 from hub.store.parties import OperatorToken
 from hub.store.seal import hash_token
 from modules.calls import current_hub
@@ -26,13 +28,6 @@ from modules.calls import current_hub
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-class Conflict(ClientError):
-    """HTTP 409: the request contradicts what the hub has."""
-
-    http_status = 409
-    text = "The request contradicts what the hub has."
 
 
 class Unavailable(ServerError):
@@ -51,7 +46,7 @@ class OperatorRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             try:
-                await admit(current_hub(request), request.headers.get("authorization", ""))
+                await _admitted(request)
                 return await handle(request)
             except RequestValidationError as error:
                 raise InvalidParameters(_named(error)) from None
@@ -67,6 +62,19 @@ class OperatorRoute(APIRoute):
 def router(topic: str) -> APIRouter:
     """The router of one topic of the operator API."""
     return APIRouter(tags=[topic], route_class=OperatorRoute)
+
+
+async def _admitted(request: Request) -> None:
+    """`admit`; whom it refuses stands in the log, since somebody may be guessing."""
+    hub = current_hub(request)
+    try:
+        await admit(hub, request.headers.get("authorization", ""))
+    except Unauthorized:
+        peer = request.client.host if request.client else ""
+        forwarded = request.headers.getlist("x-forwarded-for")
+        address = client_address(peer, forwarded, hub.settings.trusted_proxies)
+        log.warning("no operator, turned away", address=address, path=request.url.path)
+        raise
 
 
 async def admit(hub: Hub, authorization: str) -> None:
@@ -88,6 +96,13 @@ async def refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, OcpiError)
     extra = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
     return Response(json.dumps({"error": str(error)}), _status(error), extra, media_type="application/json")
+
+
+async def refuse_http(request: Request, error: HTTPException) -> Response:
+    """No such route below /api/v1, or not with this method: says where all of them stand."""
+    what = f"{request.method} is not offered here" if error.status_code == 405 else "there is nothing at this URL"
+    said = {"error": f"{what}: GET /api/v1/openapi.json tells what there is"}
+    return Response(json.dumps(said), error.status_code, dict(error.headers or {}), media_type="application/json")
 
 
 def respond(value: object, status: int = 200) -> Response:

@@ -7,7 +7,7 @@ it, and the answer says how much that is.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Response
 from pydantic import Field
@@ -15,13 +15,13 @@ from sqlalchemy import text
 from sqlmodel import and_, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.admin import access
+from hub.admin import access, holdings
+from hub.admin.holdings import Holding
 from hub.admin.orders import Code, Order
 from hub.delivery import audience, backfill
 from hub.exchange.context import Hub
 from hub.ocpi import headers
 from hub.ocpi.errors import InvalidParameters, NotFound
-from hub.ocpi.module import Module
 from hub.ocpi.types import PartyId
 from hub.store import directory, parties
 from hub.store.directory import Directory
@@ -31,13 +31,19 @@ from modules.catalog import FUNCTIONAL
 
 router = access.router("agreements")
 
-_PERSONAL = frozenset({"sessions", "cdrs"})
-_HELD = text(
-    "SELECT module, count(DISTINCT key) FROM object"
-    " WHERE owner = :owner AND audience IN ('*', :receiver) AND module = ANY(:modules) AND NOT deleted GROUP BY module"
-    " UNION ALL SELECT 'cdrs', count(*) FROM cdr WHERE owner = :owner AND receiver = :receiver HAVING count(*) > 0"
-    " ORDER BY 1"
+_BACKFILLS = text(
+    "SELECT count(*) FROM backfill WHERE (receiver, owner) IN ((CAST(:a AS text), CAST(:b AS text)),"
+    " (CAST(:b AS text), CAST(:a AS text)))"
 )
+
+
+class Options(Order):
+    """What else a pair may switch. `custody`: the hub takes a CDR for a receiver that is away and brings it later; off,
+    its sender is told 4003 or 4002 and tries again itself. `authorise`: the eMSP is asked about tokens that nobody has
+    pushed; off, only its own pushed tokens lead to it."""
+
+    custody: bool = True
+    authorise: bool = True
 
 
 class AgreementOrder(Order):
@@ -47,7 +53,7 @@ class AgreementOrder(Order):
     b: Code
     modules: Annotated[list[str], Field(min_length=1)] | None = None
     direction: Literal["both", "a_to_b", "b_to_a"] = "both"
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Options()
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class AgreementRow:
     b: str
     modules: list[str] | None
     direction: str
-    options: dict[str, Any]
+    options: dict[str, bool]
     created_at: datetime | None
 
 
@@ -71,13 +77,11 @@ class Agreed(AgreementRow):
 
 
 @dataclass(frozen=True)
-class Holding:
-    """What a receiver got from an owner and still has."""
+class AgreementDetail(AgreementRow):
+    """An agreement with what the two hold of each other; `backfills` are the full deliveries that still run."""
 
-    receiver: str
-    owner: str
-    module: str
-    objects: int
+    held: list[Holding]
+    backfills: int
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,8 @@ async def agree(hub: Hub, order: AgreementOrder) -> tuple[Agreed, bool]:
             await _must_be_known(session, now, code)
         row = await _of_pair(session, order.a, order.b)
         is_new, row = row is None, row or Agreement(a="", b="")
-        row.a, row.b, row.direction, row.options = str(order.a), str(order.b), order.direction, order.options
+        row.a, row.b, row.direction = str(order.a), str(order.b), order.direction
+        row.options = order.options.model_dump()
         row.modules = None if order.modules is None else sorted(set(order.modules))
         session.add(row)
         await session.flush()
@@ -116,19 +121,33 @@ async def agree(hub: Hub, order: AgreementOrder) -> tuple[Agreed, bool]:
     return Agreed(**vars(_row(row)), correlation_id=correlation_id), is_new
 
 
+async def one(hub: Hub, agreement_id: int) -> AgreementDetail:
+    """One agreement; NotFound (404)."""
+    picture = await hub.directory.refresh()
+    async with hub.db.unit_of_work() as session:
+        row = await _known(session, agreement_id)
+        held = await holdings.of_pair(session, picture, PartyId.parse(row.a), PartyId.parse(row.b))
+        running = int((await session.execute(_BACKFILLS, {"a": row.a, "b": row.b})).scalar_one())
+    return AgreementDetail(**vars(_row(row)), held=held, backfills=running)
+
+
 async def end(hub: Hub, agreement_id: int) -> Ended:
     """Remove an agreement; NotFound (404)."""
     before = await hub.directory.refresh()
     async with hub.db.unit_of_work() as session:
-        row = await session.get(Agreement, agreement_id)
-        if row is None:
-            raise NotFound("there is no agreement with this id: `knutpunkt agreement list` shows them")
         await parties.touch(session)
+        row = await _known(session, agreement_id)
         await session.delete(row)
-        a, b = PartyId.parse(row.a), PartyId.parse(row.b)
-        held = [*await _held(session, before, a, b), *await _held(session, before, b, a)]
+        held = await holdings.of_pair(session, before, PartyId.parse(row.a), PartyId.parse(row.b))
     await hub.directory.refresh()
     return Ended(agreement_id, row.a, row.b, held, hub.settings.default_agreement)
+
+
+async def _known(session: AsyncSession, agreement_id: int) -> Agreement:
+    row = await session.get(Agreement, agreement_id)
+    if row is None:
+        raise NotFound("there is no agreement with this id: `knutpunkt agreement list` shows them")
+    return row
 
 
 async def _must_be_known(session: AsyncSession, now: Directory, code: PartyId) -> None:
@@ -157,22 +176,9 @@ async def _deliver(hub: Hub, session: AsyncSession, order: AgreementOrder, corre
         await backfill.start(session, receiver, pairs, backfill.AGREEMENT, correlation_id)
 
 
-async def _held(session: AsyncSession, before: Directory, owner: PartyId, receiver: PartyId) -> list[Holding]:
-    """What `receiver` was given of `owner`, by the rows kept here."""
-    reader = before.party(receiver)
-    roles = reader.roles if reader is not None else frozenset[str]()
-    modules = [m.name for m in FUNCTIONAL if _reads(m, roles) and before.allows(owner, receiver, m.name)]
-    rows = await session.execute(_HELD, {"owner": str(owner), "receiver": str(receiver), "modules": modules})
-    return [Holding(str(receiver), str(owner), module, count) for module, count in rows]
-
-
-def _reads(module: Module, roles: frozenset[str]) -> bool:
-    """Whether a party of these roles is given such objects."""
-    return module.name in _PERSONAL or bool(roles & audience.readers(module.owner))
-
-
 def _row(row: Agreement) -> AgreementRow:
-    return AgreementRow(row.id or 0, row.a, row.b, row.modules, row.direction, row.options, row.created_at)
+    options = Options().model_dump() | row.options
+    return AgreementRow(row.id or 0, row.a, row.b, row.modules, row.direction, options, row.created_at)
 
 
 @router.post("/agreements", response_model=Agreed, status_code=201, responses={200: {"model": Agreed}})
@@ -188,6 +194,12 @@ async def get_all(hub: CurrentHub) -> Response:
     async with hub.db.unit_of_work() as session:
         rows = [_row(row) for row in await session.exec(select(Agreement).order_by("a", "b"))]
     return access.respond(rows)
+
+
+@router.get("/agreements/{agreement_id}", response_model=AgreementDetail)
+async def get_one(hub: CurrentHub, agreement_id: int) -> Response:
+    """One agreement, with what the two hold of each other and what is on its way."""
+    return access.respond(await one(hub, agreement_id))
 
 
 @router.delete("/agreements/{agreement_id}", response_model=Ended)

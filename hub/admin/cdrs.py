@@ -20,7 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.admin import access
 from hub.exchange.context import Hub
 from hub.ocpi import json
-from hub.ocpi.types import PartyId
+from hub.ocpi.types import Number, PartyId
 from hub.store.db import Database
 from modules.calls import CurrentHub
 
@@ -69,9 +69,9 @@ class CdrRow:
     state: str
     reason: str | None
     currency: str | None
-    total_energy: Decimal | None
-    total_excl_vat: Decimal | None
-    total_incl_vat: Decimal | None
+    total_energy: Number | None
+    total_excl_vat: Number | None
+    total_incl_vat: Number | None
     start_date_time: datetime | str | None
     end_date_time: datetime | str | None
     credit_reference_id: str | None

@@ -17,12 +17,12 @@ from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.admin import access, parties
-from hub.admin.access import Conflict
 from hub.admin.orders import Code, Order
 from hub.exchange import keep
 from hub.exchange.context import Hub
-from hub.ocpi.errors import NotFound
+from hub.ocpi.errors import Conflict, NotFound
 from hub.ocpi.module import Ref
+from hub.ocpi.types import Number
 from hub.store import objects, stations
 from hub.store.chargers import Charging, Station, StationConnector
 from modules.calls import CurrentHub
@@ -60,7 +60,7 @@ class Running:
     transaction_id: int
     session_id: str
     started_at: datetime
-    kwh: Decimal | None
+    kwh: Number | None
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,16 @@ async def add(hub: Hub, order: ChargerOrder) -> Installed:
         taken = await _taken(session, owner, order.location_id)
         chosen = _free(location, taken) if order.evse_uids is None else _checked(location, taken, order.evse_uids)
         password = await stations.enrol(session, owner, order.station_id, location, chosen)
-    url = f"{hub.settings.bridge_url.rstrip('/')}/ocpp/{quote(order.station_id, safe='*=+@~')}"
-    return Installed(order.station_id, password, url)
+    return Installed(order.station_id, password, _url(hub, order.station_id))
+
+
+async def renew_password(hub: Hub, station_id: str) -> Installed:
+    """Give a charger a new password. A connection that stands goes on; the next login needs the new one."""
+    async with hub.db.unit_of_work() as session:
+        station = await _in_service(session, station_id)
+        password, station.password_hash = stations.new_password()
+        session.add(station)
+    return Installed(station.station_id, password, _url(hub, station.station_id))
 
 
 async def rows(hub: Hub) -> list[ChargerRow]:
@@ -137,9 +145,8 @@ async def remove(hub: Hub, station_id: str) -> Removed:
     A charger with transactions stays on record, since they refer to it, but without connectors and password.
     """
     async with hub.db.unit_of_work() as session:
-        station = await stations.find(session, station_id)
-        if station is None or not (connectors := await stations.connectors(session, station.station_id)):
-            raise NotFound("there is no charger with this id: `knutpunkt charger list` shows them")
+        station = await _in_service(session, station_id)
+        connectors = await stations.connectors(session, station.station_id)
         past = select(Charging).where(Charging.station_id == station.station_id).limit(1)
         unsettled = past.where(or_(col(Charging.state) == "open", col(Charging.due_at).is_not(None)))
         if (await session.exec(unsettled)).first() is not None:
@@ -154,6 +161,17 @@ async def remove(hub: Hub, station_id: str) -> Removed:
         station.password_hash, station.connected, station.away = stations.new_password()[1], False, True
         session.add(station)
     return Removed(station.station_id)
+
+
+async def _in_service(session: AsyncSession, station_id: str) -> Station:
+    station = await stations.find(session, station_id)
+    if station is None or not await stations.connectors(session, station.station_id):
+        raise NotFound("there is no charger with this id: `knutpunkt charger list` shows them")
+    return station
+
+
+def _url(hub: Hub, station_id: str) -> str:
+    return f"{hub.settings.bridge_url.rstrip('/')}/ocpp/{quote(station_id, safe='*=+@~')}"
 
 
 async def _taken(session: AsyncSession, owner: str, location_id: str) -> dict[str, str]:
@@ -220,6 +238,12 @@ async def post(hub: CurrentHub, order: ChargerOrder) -> Response:
 async def get_all(hub: CurrentHub) -> Response:
     """The chargers with their connectors and what runs on them."""
     return access.respond(await rows(hub))
+
+
+@router.post("/chargers/{station_id}/password", response_model=Installed)
+async def post_password(hub: CurrentHub, station_id: str) -> Response:
+    """Give a charger a new password, shown this once; the old one is void from its next login on."""
+    return access.respond(await renew_password(hub, station_id))
 
 
 @router.delete("/chargers/{station_id}", response_model=Removed)

@@ -4,6 +4,7 @@ For a hosted party the hub is the sender, so it is strict where it is lenient wi
 report about a partner's object it refuses here. `last_updated` may be left out at any level; the hub then sets it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,11 @@ from fastapi import Query, Request, Response
 from sqlalchemy import text
 
 from hub.admin import access, parties
-from hub.admin.access import Conflict
 from hub.exchange import push
 from hub.exchange.call import Call
 from hub.exchange.context import Hub
 from hub.ocpi import json
-from hub.ocpi.errors import InvalidParameters
+from hub.ocpi.errors import Conflict, InvalidParameters
 from hub.ocpi.module import Module, Ref
 from hub.ocpi.types import PartyId, check, format_datetime, parse_datetime
 from hub.store import objects, stations
@@ -41,12 +41,13 @@ _LIST = text(
 @dataclass(frozen=True)
 class Put:
     """What became of an object. `kept_newer` names the EVSEs and Connectors that stay as they were, because what the
-    hub has of them is newer; `correlation_id` traces the deliveries."""
+    hub has of them is newer; `warnings` is what looks like a mistake; `correlation_id` traces the deliveries."""
 
     owner: str
     id: str
     created: bool
     kept_newer: list[str]
+    warnings: list[str]
     correlation_id: str
 
 
@@ -99,7 +100,8 @@ async def put(hub: Hub, module: Module, content: bytes) -> Put:
     if module is LOCATIONS:
         async with hub.db.unit_of_work() as session:  # the file cannot know what its chargers do at this moment
             await stations.look_again(session, str(ref.owner), ref.object_id)
-    return Put(str(ref.owner), ref.object_id, reply.http_status == 201, newer, call.correlation_id)
+    warnings = [*_doubles(module, body), *await _no_tariff(hub, str(ref.owner), body)]
+    return Put(str(ref.owner), ref.object_id, reply.http_status == 201, newer, warnings, call.correlation_id)
 
 
 async def delete(hub: Hub, module: Module, owner: str, object_id: str) -> Deleted:
@@ -166,6 +168,23 @@ def _levels(module: Module, body: Body, depth: int = 0, path: str = "", key: str
             name = str(child.get(part.id_field))
             child_path, child_key = f"{path}/{name}".lstrip("/"), f"{key}/{name.upper()}".lstrip("/")
             yield from _levels(module, child, depth + 1, child_path, child_key)
+
+
+def _doubles(module: Module, body: Body) -> Iterator[str]:
+    """Parts that share an id, of which only one can be meant."""
+    counted = Counter(key for _, key, _ in _levels(module, body) if key)
+    doubled = [key for key, number in counted.items() if number > 1]
+    return (f"{key}: more than one has this id" for key in doubled if key.rpartition("/")[0] not in doubled)
+
+
+async def _no_tariff(hub: Hub, owner: str, location: Body) -> list[str]:
+    """Tariffs that connectors name and that this hub does not have: their CDRs would be held."""
+    connectors = [plug for evse in location.get("evses") or () for plug in evse["connectors"]]
+    named = dict.fromkeys(str(name) for plug in connectors for name in plug.get("tariff_ids") or ())
+    async with hub.db.unit_of_work() as session:
+        kept = [await objects.rows_for(session, owner, TARIFFS.name, TARIFFS.key(name), owner) for name in named]
+    missing = [name for name, (_, row) in zip(named, kept, strict=True) if row is None or row.deleted]
+    return [f"tariff_ids: {name} is not known here, put it: CDRs cannot be priced without" for name in missing]
 
 
 def _row(

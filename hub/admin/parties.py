@@ -10,10 +10,9 @@ from fastapi import Response
 from sqlmodel import col, select
 
 from hub.admin import access
-from hub.admin.access import Conflict
 from hub.admin.orders import Code, Name, Order
 from hub.exchange.context import Hub
-from hub.ocpi.errors import NotFound
+from hub.ocpi.errors import Conflict, NotFound
 from hub.ocpi.types import PartyId
 from hub.store import parties
 from hub.store.directory import PartyView

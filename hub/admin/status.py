@@ -2,21 +2,17 @@
 
 import asyncio
 import time
-import tomllib
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-import redis.asyncio
 import structlog
 from fastapi import Response
-from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.admin import access
+from hub.delivery import broker
 from hub.exchange.context import Hub
-from hub.settings import CHECKOUT
+from hub.settings import version
 from modules.calls import CurrentHub
 
 router = access.router("status")
@@ -57,29 +53,22 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Status:
-    """`database` and `redis` are "ok" or what is the matter; `uptime` in seconds, of the API process."""
+    """`database` and `broker` are "ok" or what is the matter; `uptime` in seconds, of the API process."""
 
     version: str
     hub: str
     public_url: str
     uptime: int
     database: str
-    redis: str
+    broker: str
     numbers: Numbers | None
 
 
 async def look(hub: Hub) -> Status:
     """The state of the hub, also when what it needs is away."""
-    (database, numbers), broker = await asyncio.gather(_database(hub), _redis(hub))
+    (database, numbers), bell = await asyncio.gather(_database(hub), _broker(hub))
     uptime = int(time.monotonic() - _STARTED)
-    return Status(version(), str(hub.code), hub.settings.public_url, uptime, database, broker, numbers)
-
-
-@cache
-def version() -> str:
-    """The release that runs."""
-    project: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["version"])
+    return Status(version(), str(hub.code), hub.settings.public_url, uptime, database, bell, numbers)
 
 
 async def _database(hub: Hub) -> tuple[str, Numbers | None]:
@@ -93,15 +82,11 @@ async def _database(hub: Hub) -> tuple[str, Numbers | None]:
     return "ok", Numbers(**row, platforms=platforms)
 
 
-async def _redis(hub: Hub) -> str:
+async def _broker(hub: Hub) -> str:
     try:
-        async with (
-            asyncio.timeout(_PATIENCE),
-            redis.asyncio.from_url(hub.settings.redis_url, socket_connect_timeout=_PATIENCE) as client,
-        ):
-            await client.ping()
-    except (RedisError, OSError) as error:
-        log.warning("Redis does not answer; deliveries wait for the sweep", error=repr(error)[:300])
+        await asyncio.to_thread(broker.knock, hub.settings.broker, _PATIENCE)
+    except Exception as error:  # Redis and RabbitMQ each have errors of their own
+        log.warning("the broker does not answer; deliveries wait for the sweep", error=repr(error)[:300])
         return f"does not answer ({type(error).__name__}); deliveries take up to a second longer"
     return "ok"
 

@@ -1,14 +1,20 @@
 """`knutpunkt agreement`: what two parties allow each other."""
 
+import time
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from hub.cli import client, tables
+from hub.cli import client, progress, tables
 from hub.cli.client import AsJson, Data
 
 app = typer.Typer(help="What two parties allow each other.", no_args_is_help=True)
+
+
+AgreementId = Annotated[int, typer.Argument(metavar="ID", help="Its id, from `agreement list`.")]
+LOOK = 0.5  # seconds between two looks
 
 
 class Direction(StrEnum):
@@ -26,16 +32,31 @@ def add(
     modules: Annotated[
         str | None, typer.Option("--modules", help="Only these, like locations,tariffs.", show_default="all")
     ] = None,
-    direction: Annotated[Direction, typer.Option("--direction", help="Which way data flows.")] = Direction.both,
+    direction: Annotated[
+        Direction, typer.Option("--direction", metavar="WAY", help="Which way data flows: both, a_to_b or b_to_a.")
+    ] = Direction.both,
+    custody: Annotated[
+        bool, typer.Option("--custody/--no-custody", help="Take a CDR for a party that is away, and bring it later.")
+    ] = True,
+    authorise: Annotated[
+        bool, typer.Option("--authorise/--no-authorise", help="Ask the eMSP about tokens that nobody has pushed.")
+    ] = True,
+    wait: Annotated[bool, typer.Option("--wait", help="Come back when all that is stored has been delivered.")] = False,
     data: Data = None,
     json: AsJson = False,
 ) -> None:
-    """Make or change the agreement of two parties. Each is then given all that it may see of the other."""
-    order: dict[str, object] = {"a": a, "b": b, "direction": direction.value}
+    """Make or change the agreement of two parties. Each is then given all that it may see of the other.
+
+    It takes the place of the agreement that the two had: options that are left out are as shown here.
+    """
+    options = {"custody": custody, "authorise": authorise}
+    order: dict[str, object] = {"a": a, "b": b, "direction": direction.value, "options": options}
     if modules is not None:
         order["modules"] = [module.strip() for module in modules.split(",") if module.strip()]
     answer = client.ask(data, "POST", "/agreements", order)
     found = answer.value
+    if wait:
+        _wait(data, found["id"])
     line = f"agreement {found['id']}: {_way(found)}, {tables.plain(found['modules'] or 'all modules')}"
     tables.show(answer, json, [line, f"what they now get of each other: `knutpunkt trace {found['correlation_id']}`"])
 
@@ -44,14 +65,35 @@ def add(
 def list_all(data: Data = None, json: AsJson = False) -> None:
     """List the agreements. A pair without one falls under HUB_DEFAULT_AGREEMENT."""
     answer = client.ask(data, "GET", "/agreements")
-    rows = [(row["id"], _way(row), row["modules"] or "all", tables.moment(row["created_at"])) for row in answer.value]
+    rows = [
+        (row["id"], _way(row), row["modules"] or "all", _off(row), tables.moment(row["created_at"]))
+        for row in answer.value
+    ]
     nothing = "no agreement: HUB_DEFAULT_AGREEMENT decides for every pair"
-    tables.show(answer, json, tables.table(("ID", "PARTIES", "MODULES", "SINCE"), rows, nothing))
+    tables.show(answer, json, tables.table(("ID", "PARTIES", "MODULES", "SWITCHED OFF", "SINCE"), rows, nothing))
+
+
+@app.command()
+def show(agreement_id: AgreementId, data: Data = None, json: AsJson = False) -> None:
+    """Show one agreement, what the two hold of each other, and whether deliveries are still on their way."""
+    answer = client.ask(data, "GET", f"/agreements/{agreement_id}")
+    found = answer.value
+    lines = tables.details(
+        {
+            "id": found["id"],
+            "parties": _way(found),
+            "modules": found["modules"] or "all",
+            "options": [name if on else f"no {name}" for name, on in found["options"].items()],
+            "since": tables.moment(found["created_at"]),
+            "backfills": found["backfills"],
+        }
+    )
+    tables.show(answer, json, [*lines, "", *_held(found["held"], "HOLDS")])
 
 
 @app.command()
 def remove(
-    agreement_id: Annotated[int, typer.Argument(metavar="ID", help="Its id, from `agreement list`.")],
+    agreement_id: AgreementId,
     data: Data = None,
     json: AsJson = False,
 ) -> None:
@@ -62,11 +104,28 @@ def remove(
         f"agreement {ended['id']} of {ended['a']} and {ended['b']} has ended; without one this hub is "
         f"{ended['default_agreement']} to the pair (HUB_DEFAULT_AGREEMENT)"
     ]
-    held = [(row["receiver"], row["owner"], row["module"], row["objects"]) for row in ended["still_held"]]
-    lines += tables.table(("STILL HOLDS", "OF", "MODULE", "OBJECTS"), held, "neither holds anything of the other")
-    tables.show(answer, json, lines)
+    tables.show(answer, json, [*lines, *_held(ended["still_held"], "STILL HOLDS")])
 
 
-def _way(row: dict[str, str]) -> str:
+def _wait(data: Path | None, agreement_id: int) -> None:
+    """Until no full delivery between the two is left."""
+    first: int | None = None
+    with progress.bar("delivering what is stored", "backfills") as step:
+        while left := client.ask(data, "GET", f"/agreements/{agreement_id}").value["backfills"]:
+            first = max(first or 0, left)
+            step(first - left, first)
+            time.sleep(LOOK)
+
+
+def _held(rows: list[dict[str, Any]], heading: str) -> list[str]:
+    shown = [(row["receiver"], row["owner"], row["module"], row["objects"]) for row in rows]
+    return tables.table((heading, "OF", "MODULE", "OBJECTS"), shown, "neither holds anything of the other")
+
+
+def _off(row: dict[str, Any]) -> list[str]:
+    return [name for name, on in row["options"].items() if not on]
+
+
+def _way(row: dict[str, Any]) -> str:
     arrow = {"both": "<->", "a_to_b": "->", "b_to_a": "<-"}[row["direction"]]
     return f"{row['a']} {arrow} {row['b']}"

@@ -32,7 +32,10 @@ class Format(StrEnum):
 
 Owner = Annotated[str | None, typer.Option("--owner", help="Only those of this CPO, like NL*CPA.")]
 Receiver = Annotated[str | None, typer.Option("--receiver", help="Only those for this eMSP, like DE*MSA.")]
-OfState = Annotated[State | None, typer.Option("--state", help="Only those in this state.")]
+OfState = Annotated[
+    State | None,
+    typer.Option("--state", metavar="STATE", help="Only those in this state: delivered, custody, parked or held."),
+]
 
 
 @app.command("list")

@@ -31,9 +31,7 @@ def add(
     """
     order: dict[str, object] = {"station_id": station, "party": party, "location_id": location}
     answer = client.ask(data, "POST", "/chargers", order | ({"evse_uids": evse} if evse else {}))
-    found = answer.value
-    lines = tables.details({"station": found["station_id"], "password": found["password"], "URL": found["url"]})
-    tables.show(answer, json, [*lines, "Enter both in the charger (OCPP 1.6J, security profile 1)."])
+    tables.show(answer, json, _to_enter(answer.value))
 
 
 @app.command("list")
@@ -46,10 +44,22 @@ def list_all(data: Data = None, json: AsJson = False) -> None:
 
 
 @app.command()
+def password(station: Station, data: Data = None, json: AsJson = False) -> None:
+    """Give a charger a new password, shown this once. A connection that stands goes on; the next login needs it."""
+    answer = client.ask(data, "POST", f"/chargers/{client.segment(station)}/password")
+    tables.show(answer, json, _to_enter(answer.value))
+
+
+@app.command()
 def remove(station: Station, data: Data = None, json: AsJson = False) -> None:
     """Take a charger out of service: it is hung up on, and its EVSEs are free for another."""
     answer = client.ask(data, "DELETE", f"/chargers/{client.segment(station)}")
     tables.show(answer, json, [f"charger {answer.value['station_id']} is out of service"])
+
+
+def _to_enter(found: dict[str, Any]) -> list[str]:
+    lines = tables.details({"station": found["station_id"], "password": found["password"], "URL": found["url"]})
+    return [*lines, "Enter both in the charger (OCPP 1.6J, security profile 1)."]
 
 
 def _rows(charger: dict[str, Any]) -> list[tuple[object, ...]]:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import typer
 
+from hub.cli import progress
 from hub.services.data import DataDirectory
 from hub.settings import OperatorError, Settings, reason
 
@@ -29,6 +30,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of the op
 Query = Mapping[str, str | int | None]
 
 
+class NoHub(OperatorError):
+    """No hub runs where one was looked for."""
+
+
 class Address(NamedTuple):
     """Where the operator API is, and the token to show."""
 
@@ -44,7 +49,7 @@ class Answer(NamedTuple):
 
 
 def find(data: Path | None) -> Address:
-    """The hub that is meant; OperatorError when there is none or its token is not known."""
+    """The hub that is meant; NoHub when there is none, OperatorError when its token is not known."""
     settings = Settings.load()
     if data is None and settings.api_url:
         if not settings.api_token:
@@ -53,7 +58,7 @@ def find(data: Path | None) -> Address:
     directory = DataDirectory(data or settings.data)
     running = directory.running()
     if running is None:
-        raise OperatorError(
+        raise NoHub(
             f"no hub runs on {directory.path}: start it with `knutpunkt up`, choose another --data, "
             "or set HUB_URL and HUB_API_TOKEN"
         )
@@ -61,14 +66,21 @@ def find(data: Path | None) -> Address:
     return Address(running.url, token or _kept_token(directory))
 
 
-def ask(data: Path | None, method: str, path: str, body: Any = None, query: Query | None = None) -> Answer:
+def ask(
+    data: Path | None,
+    method: str,
+    path: str,
+    body: Any = None,
+    query: Query | None = None,
+    timeout: float = TIMEOUT,
+) -> Answer:
     """One call of the operator API; `body` is a value, or bytes to send as they are."""
     from hub.ocpi import json
     from hub.ocpi.errors import InvalidJson
 
     content = body if isinstance(body, bytes | None) else json.dumps(body)
     address = find(data)
-    with _call(address, method, path, content, query) as answer:
+    with _call(address, method, path, content, query, timeout) as answer:
         answer.read()
         text = answer.text
     try:
@@ -79,9 +91,12 @@ def ask(data: Path | None, method: str, path: str, body: Any = None, query: Quer
 
 def download(data: Path | None, path: str, query: Query, target: BinaryIO) -> None:
     """Write an answer to `target` as it arrives."""
-    with _call(find(data), "GET", path, None, query) as answer:
+    done = 0
+    with _call(find(data), "GET", path, None, query) as answer, progress.bar("receiving", "bytes") as step:
         for piece in answer.iter_bytes():
             target.write(piece)
+            done += len(piece)
+            step(done, None)
 
 
 def segment(text: str) -> str:
@@ -91,7 +106,12 @@ def segment(text: str) -> str:
 
 @contextmanager
 def _call(
-    address: Address, method: str, path: str, content: bytes | None, query: Query | None
+    address: Address,
+    method: str,
+    path: str,
+    content: bytes | None,
+    query: Query | None,
+    timeout: float = TIMEOUT,
 ) -> Iterator["httpx.Response"]:
     """An accepted answer, its body still to be read."""
     import httpx
@@ -101,7 +121,7 @@ def _call(
     url = f"{address.url}/api/v1{path}"
     try:
         with (
-            httpx.Client(timeout=TIMEOUT, trust_env=False) as http,
+            httpx.Client(timeout=timeout, trust_env=False) as http,
             http.stream(method, url, content=content, headers=headers, params=wanted) as answer,
         ):
             if not answer.is_success:
@@ -112,10 +132,10 @@ def _call(
         raise OperatorError("HUB_URL: is not an address that can be called") from None
     except httpx.TimeoutException:
         raise OperatorError(
-            f"the hub at {address.url} did not answer within {TIMEOUT:.0f} s: look at its logs"
+            f"the hub at {address.url} did not answer within {timeout:.0f} s: look at its logs"
         ) from None
     except httpx.ConnectError:
-        raise OperatorError(f"nothing answers at {address.url}: start the hub, or correct HUB_URL") from None
+        raise NoHub(f"nothing answers at {address.url}: start the hub, or correct HUB_URL") from None
     except httpx.TransportError as error:
         raise OperatorError(f"the hub at {address.url} broke off ({type(error).__name__}): try again") from None
 

@@ -2,10 +2,25 @@
 
 import typer
 
-from hub.cli import agreements, cdrs, chargers, invitations, objects, parties, platforms, status, trace
+from hub.cli import (
+    agreements,
+    alerts,
+    cdrs,
+    chargers,
+    config,
+    deliveries,
+    doctor,
+    invitations,
+    objects,
+    openapi,
+    parties,
+    platforms,
+    status,
+    trace,
+)
 
 app = typer.Typer()
-for single in (invitations.app, trace.app, status.app):
+for single in (invitations.app, trace.app, status.app, doctor.app, alerts.app):
     app.add_typer(single)
 app.add_typer(platforms.app, name="platform")
 app.add_typer(parties.app, name="party")
@@ -14,3 +29,6 @@ app.add_typer(objects.locations, name="location")
 app.add_typer(objects.tariffs, name="tariff")
 app.add_typer(chargers.app, name="charger")
 app.add_typer(cdrs.app, name="cdr")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(config.app, name="config")
+app.add_typer(openapi.app, name="openapi")

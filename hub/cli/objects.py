@@ -1,15 +1,13 @@
 """`knutpunkt location` and `knutpunkt tariff`: what hosted parties publish."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hub.cli import client, tables
+from hub.cli import client, files, tables
 from hub.cli.client import AsJson, Data
-from hub.settings import OperatorError, reason
 
 locations = typer.Typer(help="Locations of hosted parties.", no_args_is_help=True)
 tariffs = typer.Typer(help="Tariffs of hosted parties.", no_args_is_help=True)
@@ -70,11 +68,12 @@ def remove_tariff(
 
 
 def _put(kind: str, file: Path, data: Path | None, json: bool) -> None:
-    answer = client.ask(data, "PUT", f"/{kind}s", _content(file))
+    answer = client.ask(data, "PUT", f"/{kind}s", files.read(file))
     done = answer.value
     lines = [f"{kind} {done['id']} of {done['owner']} is {'new' if done['created'] else 'stored'}", _trace(done)]
     if done["kept_newer"]:
         lines.append(f"kept as they are, newer than the file: {tables.plain(done['kept_newer'])}")
+    lines += [f"warning: {tables.plain(warning)}" for warning in done["warnings"]]
     tables.show(answer, json, lines)
 
 
@@ -113,10 +112,3 @@ def _tariff(item: dict[str, Any]) -> tuple[object, ...]:
 
 def _who(item: dict[str, Any]) -> tuple[object, ...]:
     return item["owner"], item["id"], "everybody" if item["audience"] == "*" else item["audience"]
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise OperatorError(f"{file} cannot be read: {reason(error)}") from None

@@ -1,13 +1,25 @@
-"""`knutpunkt platform`: who is connected, and how far behind the hub is with them."""
+"""`knutpunkt platform`: who is connected, how far behind the hub is with them, and whether they take part."""
 
+import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from hub.cli import client, tables
+from hub.cli import client, tables, words
 from hub.cli.client import AsJson, Data
+from hub.settings import OperatorError
 
 app = typer.Typer(help="The platforms that are connected or invited.", no_args_is_help=True)
+
+PlatformId = Annotated[int, typer.Argument(metavar="ID", help="Its id, from `platform list`.")]
+
+
+class Resync(StrEnum):
+    """How a platform gets what changes."""
+
+    push = "push"
+    pull = "pull"
 
 
 @app.command("list")
@@ -24,7 +36,7 @@ def list_all(data: Data = None, json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    platform_id: Annotated[int, typer.Argument(metavar="ID", help="Its id, from `platform list`.")],
+    platform_id: PlatformId,
     data: Data = None,
     json: AsJson = False,
 ) -> None:
@@ -41,7 +53,109 @@ def show(
     tables.show(answer, json, lines)
 
 
-_PLAIN = ("id", "name", "status", "stopped_reason", "failures", "version", "versions_url", "token_form", "resync")
+@app.command()
+def suspend(platform_id: PlatformId, data: Data = None, json: AsJson = False) -> None:
+    """Stop all traffic with a platform at once.
+
+    Its token is refused (HTTP 403), nothing is sent to it, and others who address its parties get 4003. Tokens and all
+    that is stored are kept; `platform resume` lets it take part again.
+    """
+    answer = client.ask(data, "POST", f"/platforms/{platform_id}/suspend")
+    again = f"to let it take part again: `knutpunkt platform resume {platform_id}`"
+    tables.show(answer, json, [f"platform {platform_id} ({_name(answer.value)}) is SUSPENDED", again])
+
+
+@app.command()
+def resume(platform_id: PlatformId, data: Data = None, json: AsJson = False) -> None:
+    """Let a suspended platform take part again, and deliver everything to it anew.
+
+    The same for one to which nothing is sent because it refused the hub's token (`stopped_reason`).
+    """
+    answer = client.ask(data, "POST", f"/platforms/{platform_id}/resume")
+    tables.show(answer, json, [f"platform {platform_id} ({_name(answer.value)}) is CONNECTED", _trace(answer.value)])
+
+
+@app.command("set")
+def change(
+    platform_id: PlatformId,
+    resync: Annotated[
+        Resync | None,
+        typer.Option("--resync", help="push: the hub sends it what changes. pull: it fetches, and is sent nothing.",
+                     show_default="as it is"),
+    ] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option("--strict/--no-strict", help="Refuse what it sends unless it holds to the letter of the spec.",
+                     show_default="as it is"),
+    ] = None,
+    data: Data = None,
+    json: AsJson = False,
+) -> None:  # fmt: skip
+    """Change how a platform is served. From pull to push everything is delivered to it anew."""
+    if resync is None and strict is None:
+        raise typer.BadParameter("give one of them, or both", param_hint="--resync, --strict")
+    order: dict[str, object] = {} if resync is None else {"resync": resync.value}
+    answer = client.ask(
+        data, "PATCH", f"/platforms/{platform_id}", order | ({} if strict is None else {"strict": strict})
+    )
+    found = answer.value
+    line = f"platform {platform_id} ({_name(found)}): resync {found['resync']}, strict {tables.plain(found['strict'])}"
+    tables.show(answer, json, [line, *([_trace(found)] if found["correlation_id"] else [])])
+
+
+@app.command()
+def remove(
+    platform_id: PlatformId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Data = None,
+    json: AsJson = False,
+) -> None:
+    """Remove a platform, or withdraw an invitation that was not used.
+
+    Its tokens, endpoints, parties, lanes and agreements go. The CDR ledger stays, CDRs in custody stay owed to parties
+    that may come back, and what partners hold of each other stays with them. It says all that and asks, unless --yes.
+    """
+    if not yes:
+        _ask(client.ask(data, "GET", f"/platforms/{platform_id}/removal").value)
+    answer = client.ask(data, "DELETE", f"/platforms/{platform_id}")
+    tables.show(answer, json, [*_removal(answer.value), f"platform {platform_id} is removed"])
+
+
+def _ask(found: dict[str, Any]) -> None:
+    if not sys.stdin.isatty():
+        raise OperatorError("nothing is removed without being asked for: add --yes")
+    for line in _removal(found):
+        typer.echo(words.here(line), err=True)
+    if not typer.confirm("Remove it?", err=True):
+        raise typer.Abort
+
+
+def _removal(found: dict[str, Any]) -> list[str]:
+    parties = [*found["parties"], *(f"({code}, invited)" for code in found["invited"])]
+    pairs = [f"{pair['a']} with {pair['b']}" for pair in found["agreements"]]
+    lines = tables.details(
+        {
+            "platform": f"{found['id']} {found['name']}",
+            "parties": parties,
+            "goes": f"tokens, endpoints, lanes; {found['owed']} objects are not sent any more",
+            "agreements": pairs,
+            "stays": f"the CDR ledger; {found['cdrs_in_custody']} CDRs in custody, owed to a party that comes back",
+        }
+    )
+    held = [(row["receiver"], row["owner"], row["module"], row["objects"]) for row in found["still_held"]]
+    return [*lines, *tables.table(("STILL HOLDS", "OF", "MODULE", "OBJECTS"), held, "partners hold nothing of it")]
+
+
+def _name(platform: dict[str, Any]) -> str:
+    return tables.plain(platform["name"])
+
+
+def _trace(changed: dict[str, Any]) -> str:
+    return f"what it is given: `knutpunkt trace {changed['correlation_id']}`"
+
+
+_PLAIN = ("id", "name", "status", "stopped_reason", "failures", "version", "versions_url", "token_form", "resync",
+          "strict")  # fmt: skip
 _TIMES = ("created_at", "last_seen_at", "next_try_at", "invitation_expires_at")
 _PARTY_HEADINGS = ("PARTY", "NAME", "ROLES", "BEHIND", "OWED", "PARKED", "BACKFILLS", "LANE HELD BY")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub import telemetry
+from hub import telemetry, tracing
 from hub.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ app = typer.Typer()
 
 @app.command()
 def up(data: Data = None, port: Port = None, bridge_port: BridgePort = None) -> None:
-    """Run a hub on this machine, with a PostgreSQL and a Redis of its own unless settings name others."""
+    """Run a hub on this machine, with a PostgreSQL and a broker of its own unless settings name others."""
     from hub.services import supervisor
 
     settings = _begin("up", data=data and data.absolute(), port=port, bridge_port=bridge_port)
@@ -39,7 +39,7 @@ def api() -> None:
     """Run the API: OCPI, the operator's API and the console."""
     import uvicorn
 
-    settings = _begin("api", "database_url", "redis_url", "secret_key")
+    settings = _begin("api", "database_url", "broker", "secret_key")
     uvicorn.run(
         "hub.app:create",
         factory=True,
@@ -59,7 +59,7 @@ def api() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker: it brings to the parties what is owed to them."""
-    settings = _begin("worker", "database_url", "redis_url", "secret_key")
+    settings = _begin("worker", "database_url", "broker", "secret_key")
     from hub.worker import celery
 
     _keep_celery_quiet()
@@ -79,7 +79,7 @@ def worker() -> None:
 @app.command()
 def beat() -> None:
     """Run the clock of the workers. One per hub."""
-    settings = _begin("beat", "redis_url")
+    settings = _begin("beat", "broker")
     from hub.worker import celery
 
     _keep_celery_quiet()
@@ -92,7 +92,7 @@ def bridge() -> None:
     """Run the bridge that chargers connect to over OCPP."""
     from hub.bridge import server
 
-    asyncio.run(server.serve(_begin("bridge", "database_url", "redis_url", "secret_key")))
+    asyncio.run(server.serve(_begin("bridge", "database_url", "broker", "secret_key")))
 
 
 @app.command()
@@ -108,6 +108,7 @@ def _begin(process: str, *required: str, **options: object) -> Settings:
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings.load().model_copy(update=given)
     settings.require(*required)
+    tracing.require(settings.otlp_url)
     telemetry.setup(settings.log_level, settings.log_format, process)
     return settings
 
@@ -129,11 +130,13 @@ def _nothing_to_do(**_: object) -> None:
 
 def _announce(stack: "Stack") -> None:
     settings = stack.settings
+    telemetry.setup(settings.log_level, settings.log_format, "up", stack.log.entrance)  # into the log of all
     lines = [
         "Knutpunkt is up.",
         f"  partners register at    {settings.public_url}/ocpi/versions",
         f"  chargers connect to     {settings.bridge_url}/ocpp/STATION_ID",
         f"  data                    {stack.data.path}",
+        f"  log                     {stack.log.path}",
     ]
     if stack.first_start:
         lines.append(f"  operator API token      {settings.api_token} (shown this once)")

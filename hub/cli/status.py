@@ -21,7 +21,7 @@ def status(data: Data = None, json: AsJson = False) -> None:
         "version": found["version"],
         "up for": str(timedelta(seconds=found["uptime"])),
         "database": found["database"],
-        "Redis": found["redis"],
+        "broker": found["broker"],
     }
     if (numbers := found["numbers"]) is not None:
         platforms = [f"{count} {status}" for status, count in numbers["platforms"].items()]

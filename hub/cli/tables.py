@@ -1,9 +1,11 @@
-"""What commands print for people: tables of at most 100 columns, lists of names and values, single lines.
+"""What commands print for people: tables as wide as the terminal, lists of names and values, single lines.
 
 Partners choose much of what is shown. It is printed as text, never as markup, and what could move the cursor is
 escaped.
 """
 
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -12,32 +14,40 @@ from typing import Any
 import typer
 
 from hub import telemetry
+from hub.cli import words
 from hub.cli.client import Answer
 
-WIDTH = 100
+WIDTH, NARROWEST = 100, 40
+GAP = 2
+UNBROKEN = 36
+"""Words of so many characters (a UUID) are kept whole."""
 
 
 def show(answer: Answer, as_json: bool, lines: Iterable[str]) -> None:
     """Print the API's answer as it is, or else these lines."""
     for line in [answer.text] if as_json else lines:
-        typer.echo(line.rstrip("\n"))
+        typer.echo(line.rstrip("\n") if as_json else words.here(line.rstrip("\n")))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> list[str]:
-    """The lines of a table, a list in a cell one below the other; `nothing` is what to say when it has no rows."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    """The lines of a table, a list in a cell one below the other; `nothing` is what to say when it has no rows.
 
-    found = [[Text(_cell(value)) for value in row] for row in rows]
+    Where ids would have to be broken to make it fit, each row is a paragraph of names and values instead.
+    """
+    found = [[_cell(value) for value in row] for row in rows]
     if not found:
         return [nothing]
-    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
-    for row in found:
-        drawn.add_row(*row)
-    return _drawn(drawn)
+    least = [
+        max(_longest_word(cell) for cell in (heading, *cells)) for heading, *cells in zip(headings, *found, strict=True)
+    ]
+    if sum(least) + GAP * (len(least) - 1) <= width():
+        return _table(headings, found, least)
+    return _paragraphs(headings, found)
+
+
+def width() -> int:
+    """The columns there are: the terminal's, WIDTH where the output goes elsewhere."""
+    return max(shutil.get_terminal_size((WIDTH, 24)).columns, NARROWEST) if sys.stdout.isatty() else WIDTH
 
 
 def details(values: Mapping[str, object]) -> list[str]:
@@ -69,10 +79,45 @@ def _cell(value: object) -> str:
     return "\n".join(map(plain, value)) or "-" if isinstance(value, list) else plain(value)
 
 
+def _longest_word(text: str) -> int:
+    from rich.cells import cell_len
+
+    return min(max(map(cell_len, text.split()), default=0), UNBROKEN)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading, narrowest in zip(headings, least, strict=True):
+        drawn.add_column(heading, overflow="fold", min_width=narrowest)
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    return _drawn(drawn)
+
+
+def _paragraphs(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table.grid(padding=(0, 2, 0, 0))
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for number, row in enumerate(rows):
+        if number:
+            drawn.add_row()
+        for heading, value in zip(headings, row, strict=True):
+            if value not in ("", "-"):
+                drawn.add_row(heading, Text(value))
+    return _drawn(drawn)
+
+
 def _drawn(drawn: Any) -> list[str]:
     from rich.console import Console
 
-    console = Console(width=WIDTH, no_color=True, highlight=False, legacy_windows=False)
+    console = Console(width=width(), no_color=True, highlight=False, legacy_windows=False)
     with console.capture() as captured:
         console.print(drawn)
     return [line.rstrip() for line in captured.get().splitlines()]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hub.delivery import audience
 from hub.exchange.context import Hub
 from hub.ocpi import headers
-from hub.ocpi.errors import InvalidParameters, NotFound, Unauthorized
+from hub.ocpi.errors import InvalidParameters, NotFound, Suspended, Unauthorized
 from hub.ocpi.module import Module, Ref
 from hub.ocpi.types import PartyId, same
 from hub.store.directory import Access, PlatformView
@@ -16,7 +16,9 @@ _last_reload = 0.0
 
 
 async def identify(hub: Hub, authorization: str | None) -> Access:
-    """The platform behind an Authorization header; Unauthorized (401) when there is none (TF-009, TF-010)."""
+    """The platform behind an Authorization header; Unauthorized (401) when there is none (TF-009, TF-010).
+
+    Suspended (403) while the operator has it suspended; a token A is let in, since that is a new invitation."""
     tokens = headers.candidates(authorization)
     access = _lookup(hub, tokens)
     if access is None and tokens and _may_reload():
@@ -25,6 +27,8 @@ async def identify(hub: Hub, authorization: str | None) -> Access:
     if access is None:
         raise Unauthorized("the Authorization header shows no token that this hub has issued")
     hub.presence.heard(access.platform.id)
+    if access.kind == "C" and access.platform.status == "SUSPENDED":
+        raise Suspended
     return access
 
 

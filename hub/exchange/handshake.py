@@ -6,6 +6,7 @@ stays good for another try. OCPI does not prove that a platform may act for a pa
 admission list are registered (CRED-049), and none that another platform holds (CRED-048).
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,9 @@ from hub.ocpi.errors import (
     InvalidParameters,
     MethodNotAllowed,
     NoMatchingEndpoints,
+    Suspended,
     UnableToUseClientApi,
+    Unauthorized,
     UnsupportedVersion,
 )
 from hub.ocpi.types import PartyId, check
@@ -39,6 +42,7 @@ VERSION = "2.2.1"
 # During a renewal the old token is honoured this long, so that requests in flight do not fail (CRED-019).
 OVERLAP = timedelta(minutes=15)
 INVITATION_LIFETIME = timedelta(days=7)
+NAME_LIMIT = 100
 FUNCTIONAL = frozenset({"locations", "tariffs", "sessions", "cdrs", "tokens", "commands", "chargingprofiles"})
 
 Credentials = dict[str, Any]
@@ -72,8 +76,7 @@ async def invite(hub: Hub, name: str, roles: Sequence[tuple[PartyId, str]]) -> s
         session.add(platform)
         await session.flush()
         assert platform.id is not None
-        await session.exec(delete(Admission).where(col(Admission.platform_id) == platform.id))
-        session.add_all(Admission(platform_id=platform.id, code=str(code), role=role) for code, role in roles)
+        await _readmit(session, platform.id, roles)
         expires = datetime.now(UTC) + INVITATION_LIFETIME
         session.add(AccessToken(hash=hash_token(token), platform_id=platform.id, kind="A", expires_at=expires))
         await session.flush()
@@ -104,14 +107,14 @@ async def register(hub: Hub, access: Access, body: Credentials) -> Credentials:
     """POST credentials with token A; 405 with token C (CRED-026)."""
     if access.kind != "A":
         raise MethodNotAllowed("this platform is registered already: use PUT to change its credentials")
-    return await _exchange(hub, access.platform.id, body)
+    return await _exchange(hub, access, body)
 
 
 async def update(hub: Hub, access: Access, body: Credentials) -> Credentials:
     """PUT credentials with token C; 405 before registration (CRED-029). The old token stays good for a while."""
     if access.kind != "C":
         raise MethodNotAllowed("this platform is not registered yet: use POST")
-    return await _exchange(hub, access.platform.id, body)
+    return await _exchange(hub, access, body)
 
 
 async def unregister(hub: Hub, access: Access) -> None:
@@ -129,41 +132,82 @@ async def unregister(hub: Hub, access: Access) -> None:
     log.info("platform unregistered", platform=access.platform.name)
 
 
-async def start(hub: Hub, versions_url: str, token_a: str, name: str, roles: Sequence[tuple[PartyId, str]]) -> int:
+async def start(
+    hub: Hub, versions_url: str, token_a: str, name: str | None = None, roles: Sequence[tuple[PartyId, str]] = ()
+) -> int:
     """Register with a platform that gave the hub a token A: the hub is the Sender of the handshake. The platform's id.
 
-    Raises UnableToUseClientApi, UnsupportedVersion or NoMatchingEndpoints saying what the platform lacks.
+    Without `roles` those of the platform's answer are admitted, since the operator asked for this very partner;
+    without `name` it is called after its first party. Raises UnableToUseClientApi, UnsupportedVersion or
+    NoMatchingEndpoints saying what the platform lacks, and InvalidParameters for roles that it may not bring.
     """
     published = await discover(hub, versions_url, token_a)
     url = next((u for (module, _), u in published.endpoints.items() if module == "credentials"), None)
     if url is None:
         raise NoMatchingEndpoints("the platform publishes no credentials endpoint")
-    async with hub.db.unit_of_work() as session:
-        platform = Platform(name=name)
-        session.add(platform)
-        await session.flush()
-        assert platform.id is not None
-        session.add_all(Admission(platform_id=platform.id, code=str(code), role=role) for code, role in roles)
-        token_c = await _issue(session, platform.id)
-        await parties.touch(session)
-    await hub.directory.refresh()  # the platform will call our versions with this token while the POST is open
+    platform_id, token_c, is_new = await _prepare(hub, name or versions_url, roles)
+    theirs: Credentials = {}
     try:
         answer = await _call(hub, "POST", url, token_a, published.token_form, own_credentials(hub, token_c))
         theirs = answer if isinstance(answer, dict) else {}
         check(hub.catalog["credentials"].model, theirs)
-        registered = await _admit(hub, platform.id, theirs)
-        await _store(hub, platform.id, theirs, registered, published, token_c=None)
+        if not roles:
+            await _admit_all(hub, platform_id, theirs, name)
+        registered = await _admit(hub, platform_id, theirs)
+        await _store(hub, platform_id, theirs, registered, published, token_c, "A")
     except BaseException:
-        await _forget(hub, platform.id)
+        await _forget(hub, platform_id, token_c, is_new)
+        if isinstance(theirs.get("token"), str):  # it believes that we are registered
+            with contextlib.suppress(UnableToUseClientApi):
+                await _call(hub, "DELETE", url, theirs["token"], published.token_form)
         raise
-    return platform.id
+    return platform_id
 
 
-async def _forget(hub: Hub, platform_id: int) -> None:
+async def _prepare(hub: Hub, name: str, roles: Sequence[tuple[PartyId, str]]) -> tuple[int, str, bool]:
+    """A platform (the one its parties left, if they did) and a token for it: its id, the token, whether it is new.
+
+    The platform will call our versions with this token while our POST is open; it opens no more until all is stored.
+    """
+    async with hub.db.unit_of_work() as session:
+        await parties.touch(session)
+        former = await _left_by(session, [str(code) for code, _ in roles])
+        platform = former or Platform(name=name)
+        session.add(platform)
+        await session.flush()
+        assert platform.id is not None
+        await _readmit(session, platform.id, roles)
+        token, expires = new_token(), datetime.now(UTC) + OVERLAP
+        session.add(AccessToken(hash=hash_token(token), platform_id=platform.id, kind="A", expires_at=expires))
+    await hub.directory.refresh()
+    return platform.id, token, former is None
+
+
+async def _admit_all(hub: Hub, platform_id: int, theirs: Credentials, name: str | None) -> None:
+    """Put every role of the platform's answer on its admission list, and call it after the first."""
+    roles = [_role(entry) for entry in theirs["roles"]]
+    if any(role.code == hub.code for role in roles):
+        raise InvalidParameters(f"roles: the platform calls itself {hub.code}, which is this hub")
+    async with hub.db.unit_of_work() as session:
+        await _readmit(session, platform_id, list(dict.fromkeys((role.code, role.role) for role in roles)))
+        platform = await session.get_one(Platform, platform_id)
+        platform.name = name or str(roles[0].business_details.get("name") or roles[0].code)[:NAME_LIMIT]
+        session.add(platform)
+
+
+async def _readmit(session: AsyncSession, platform_id: int, roles: Sequence[tuple[PartyId, str]]) -> None:
+    await session.exec(delete(Admission).where(col(Admission.platform_id) == platform_id))
+    session.add_all(Admission(platform_id=platform_id, code=str(code), role=role) for code, role in roles)
+
+
+async def _forget(hub: Hub, platform_id: int, token_c: str, is_new: bool) -> None:
     """Take back what a handshake that the hub began, and that failed, had prepared."""
     async with hub.db.unit_of_work() as session:
-        await session.exec(delete(Platform).where(col(Platform.id) == platform_id))
         await parties.touch(session)
+        if is_new:
+            await session.exec(delete(Platform).where(col(Platform.id) == platform_id))
+        else:
+            await session.exec(delete(AccessToken).where(col(AccessToken.hash) == hash_token(token_c)))
     await hub.directory.refresh()
 
 
@@ -191,15 +235,15 @@ async def discover(hub: Hub, versions_url: str, token: str) -> Published:
     return Published(endpoints, form)
 
 
-async def _exchange(hub: Hub, platform_id: int, body: Credentials) -> Credentials:
+async def _exchange(hub: Hub, access: Access, body: Credentials) -> Credentials:
     check(hub.catalog["credentials"].model, body)
     if not all("!" <= character <= "~" for character in body["token"]):
         raise InvalidParameters("token: printable ASCII without spaces (CRED-038)")
-    roles = await _admit(hub, platform_id, body)
+    roles = await _admit(hub, access.platform.id, body)
     published = await discover(hub, body["url"], body["token"])
     token_c = new_token()
     try:
-        await _store(hub, platform_id, body, roles, published, token_c)
+        await _store(hub, access.platform.id, body, roles, published, token_c, access.kind)
     except IntegrityError:  # another platform registered one of the parties a moment ago
         raise InvalidParameters("roles: one of the parties is already connected by another platform") from None
     return own_credentials(hub, token_c)
@@ -226,40 +270,50 @@ def _role(entry: dict[str, Any]) -> Role:
 
 
 async def _store(
-    hub: Hub, platform_id: int, body: Credentials, roles: list[Role], published: Published, token_c: str | None
+    hub: Hub,
+    platform_id: int,
+    body: Credentials,
+    roles: list[Role],
+    published: Published,
+    token_c: str,
+    began_with: str,
 ) -> None:
+    """Make what was exchanged lasting. `began_with` is the kind of token that was shown first."""
     async with hub.db.unit_of_work() as session:
-        platform = await session.get_one(Platform, platform_id)
+        await parties.touch(session)  # first, so that the operator's orders come before or after, not in between
+        platform = await session.get(Platform, platform_id)
+        if platform is None:
+            raise Unauthorized("the operator of this hub has removed this platform")
+        if platform.status == "SUSPENDED" and began_with == "C":
+            raise Suspended
         platform.status, platform.versions_url, platform.version = "CONNECTED", body["url"], VERSION
         platform.token_out, platform.token_form = hub.seal.close(body["token"]), published.token_form
         platform.stopped_reason, platform.failures, platform.next_try_at = None, 0, None
         session.add(platform)
-        if token_c is not None:
-            await _retire(session, platform_id)
-            session.add(AccessToken(hash=hash_token(token_c), platform_id=platform_id, kind="C"))
+        await _retire(session, platform_id, token_c)
         await session.exec(delete(Endpoint).where(col(Endpoint.platform_id) == platform_id))
         session.add_all(
             Endpoint(platform_id=platform_id, module=module, role=role, url=url)
             for (module, role), url in published.endpoints.items()
         )
         await _parties(session, platform_id, roles)
-        await parties.touch(session)
         await session.flush()
-        await _open_lanes(hub, session, platform_id)
+        await deliver_all(hub, session, platform_id, backfill.REGISTRATION)
     await hub.directory.refresh()
     hub.bell.ring()
     log.info("platform connected", platform=platform.name, parties=[f"{r.code}:{r.role}" for r in roles])
 
 
-async def _open_lanes(hub: Hub, session: AsyncSession, platform_id: int) -> None:
-    """Every party of the platform gets its lane, and all there is for it (seen as this transaction leaves things)."""
+async def deliver_all(hub: Hub, session: AsyncSession, platform_id: int, reason: str) -> str:
+    """Give every party of the platform its lane, at the head of the log, and a backfill of all there is for it (seen as
+    this transaction leaves things). The correlation id of the deliveries."""
     correlation_id = headers.new_id()
     picture = await directory.load(session, hub.seal, hub.directory.now.open_policy)
     for code in picture.platform(platform_id).parties:
-        party = picture.by_code[code]
-        await lanes.open_for(session, party.id, code)
+        await lanes.open_for(session, picture.by_code[code].id, code)
         pairs = audience.everything_for(picture, hub.catalog, code)
-        await backfill.start(session, code, pairs, "registration", correlation_id)
+        await backfill.start(session, code, pairs, reason, correlation_id)
+    return correlation_id
 
 
 async def _parties(session: AsyncSession, platform_id: int, roles: list[Role]) -> None:
@@ -276,22 +330,18 @@ async def _parties(session: AsyncSession, platform_id: int, roles: list[Role]) -
     await session.flush()
 
 
-async def _retire(session: AsyncSession, platform_id: int) -> None:
-    """Token A is void once it has served (CRED-010); an old token C lives on for the overlap."""
+async def _retire(session: AsyncSession, platform_id: int, newest: str) -> None:
+    """The newest token stands, as token C. Token A is void once it has served (CRED-010); an old token C lives on for
+    the overlap."""
+    until = datetime.now(UTC) + OVERLAP
     for token in await session.exec(select(AccessToken).where(AccessToken.platform_id == platform_id)):
         if token.kind == "A":
             await session.delete(token)
         else:
-            until = datetime.now(UTC) + OVERLAP
             token.expires_at = min(token.expires_at or until, until)
             session.add(token)
-
-
-async def _issue(session: AsyncSession, platform_id: int) -> str:
-    token = new_token()
-    session.add(AccessToken(hash=hash_token(token), platform_id=platform_id, kind="C"))
     await session.flush()
-    return token
+    session.add(AccessToken(hash=hash_token(newest), platform_id=platform_id, kind="C"))
 
 
 async def _call(hub: Hub, method: str, url: str, token: str, form: str, body: Credentials | None = None) -> Any:
@@ -309,7 +359,8 @@ async def _call(hub: Hub, method: str, url: str, token: str, form: str, body: Cr
         raise UnableToUseClientApi(f"{method} of {_step(url)} failed: {error}") from None
     code, data = envelope.read(answer.body)
     if answer.status >= 400 or code is None or not 1000 <= code < 2000:
-        raise UnableToUseClientApi(f"{method} of {_step(url)} answered HTTP {answer.status}, status_code {code}")
+        hint = ": the token is not good there" if answer.status == 401 else ""
+        raise UnableToUseClientApi(f"{method} of {_step(url)} answered HTTP {answer.status}, status_code {code}{hint}")
     return data
 
 

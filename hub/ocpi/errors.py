@@ -119,6 +119,20 @@ class Unauthorized(ClientError):
     text = "The credentials token is missing or not valid."
 
 
+class Conflict(ClientError):
+    """HTTP 409: the request contradicts what the hub has. For operators; OCPI has no such answer."""
+
+    http_status = 409
+    text = "The request contradicts what the hub has."
+
+
+class Suspended(ClientError):
+    """HTTP 403: the token is good, but the operator of the hub has suspended the connection."""
+
+    http_status = 403
+    text = "The operator of this hub has suspended the connection: nothing passes until it is resumed; ask there."
+
+
 class InvalidJson(InvalidParameters):
     """HTTP 400: the body is not JSON that the hub can take."""
 

@@ -75,7 +75,7 @@ class Platform(Registration):
         routing = headers.routing(_party(to), ours)
         answer = await self.call(method, url, peer.token_out, body, routing, query, correlation_id)
         addressee = headers.party(answer.headers, headers.TO_COUNTRY, headers.TO_PARTY)
-        if peer.is_hub and answer.http_status != 401 and addressee != ours:
+        if peer.is_hub and answer.http_status not in (401, 403) and addressee != ours:
             self.faults.append(f"the answer to {method} {module} is not addressed to {ours} (TF-084)")
         return answer
 

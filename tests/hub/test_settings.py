@@ -91,6 +91,19 @@ def test_require_names_what_is_missing() -> None:
         Settings(database_url="postgresql://h/d").require("database_url", "redis_url")
 
 
+def test_the_broker_is_redis_unless_another_is_named() -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL is not set"):
+        Settings().require("broker")
+    redis, rabbitmq = "redis://h/0", "amqp://u:p@h/v"
+    for given, broker in (
+        (Settings(redis_url=redis), redis),
+        (Settings(broker_url=rabbitmq), rabbitmq),
+        (Settings(redis_url=redis, broker_url=rabbitmq), rabbitmq),
+    ):
+        given.require("broker")
+        assert given.broker == broker
+
+
 def test_a_child_loads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mine = Settings(
         database_url="postgresql://h/d",

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from celery.worker.consumer import Consumer
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
+from hub import worker as hub_worker
 from hub.delivery import lanes, log
 from hub.delivery.bell import Bell
 from hub.settings import CHECKOUT
@@ -100,6 +102,14 @@ async def _accept(db: Database, number: int, name: str) -> None:
 async def _holders(db: Database) -> list[str]:
     async with db.unit_of_work() as session:
         return list((await session.execute(text("SELECT holder FROM lane WHERE holder IS NOT NULL"))).scalars())
+
+
+def test_on_rabbitmq_no_queues_are_made_but_our_own() -> None:
+    theirs, ours = set(Consumer.Blueprint.default_steps), set(hub_worker.Listener.Blueprint.default_steps)
+    assert theirs - ours == {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}
+    assert ours < theirs
+    assert not hub_worker.celery.conf.worker_enable_remote_control
+    assert hub_worker.celery.conf.worker_consumer == "hub.worker:Listener"
 
 
 async def test_a_ring_is_heard_and_sigterm_lets_the_lanes_go(

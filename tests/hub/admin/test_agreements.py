@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from hub.exchange.context import Hub
 from hub.ocpi import json
 from hub.ocpi.types import PartyId
 from hub.sandbox import samples
+from hub.store import objects
 from hub.store.lanes import Backfill
 
 Connect = Callable[[str, str], Awaitable[int]]
@@ -46,12 +48,14 @@ async def test_one_direction_fills_one_side(api: httpx.AsyncClient, hub: Hub, pa
 async def test_a_pair_has_one_agreement_whichever_way_it_is_named(api: httpx.AsyncClient, hub: Hub, pair: None) -> None:
     first = await api.post("/agreements", json={"a": "NL*CPA", "b": "DE*MSA"})
     second = await api.post(
-        "/agreements", json={"a": "DE*MSA", "b": "NL*CPA", "direction": "b_to_a", "options": {"x": 1}}
+        "/agreements", json={"a": "DE*MSA", "b": "NL*CPA", "direction": "b_to_a", "options": {"custody": False}}
     )
     assert (first.status_code, second.status_code) == (201, 200)
     assert second.json()["id"] == first.json()["id"]
     listed = (await api.get("/agreements")).json()
-    assert [(row["a"], row["direction"], row["options"]) for row in listed] == [("DE*MSA", "b_to_a", {"x": 1})]
+    assert [(row["a"], row["direction"], row["options"]) for row in listed] == [
+        ("DE*MSA", "b_to_a", {"custody": False, "authorise": True})
+    ]
     assert hub.directory.now.allows(CPO, EMSP, "locations")
     assert not hub.directory.now.allows(EMSP, CPO, "tokens")
 
@@ -77,6 +81,7 @@ async def test_a_hosted_party_agrees_with_one_that_is_only_invited(api: httpx.As
         ({"modules": ["location"]}, 400, "modules: "),
         ({"modules": []}, 400, "modules: "),
         ({"direction": "up"}, 400, "direction: "),
+        ({"options": {"costudy": False}}, 400, "options.costudy: no such field"),
     ],
 )
 async def test_what_cannot_be_agreed(
@@ -100,5 +105,24 @@ async def test_the_end_says_what_is_still_held(api: httpx.AsyncClient, hub: Hub,
     assert hub.directory.now.allows(PartyId.parse(host), EMSP, "locations")
 
 
-async def test_no_such_agreement(api: httpx.AsyncClient) -> None:
-    assert (await api.delete("/agreements/4711")).status_code == 404
+async def test_sessions_of_before_are_still_held_though_the_agreement_did_not_allow_them(
+    api: httpx.AsyncClient, hub: Hub, connect: Connect
+) -> None:
+    await connect("NL*CPA", "CPO")
+    await connect("DE*MSA", "EMSP")
+    values = {"body": "{}", "times": "{}", "last_updated": datetime.now(UTC), "deleted": False}
+    async with hub.db.unit_of_work() as session:
+        for module, audience in (("sessions", "DE*MSA"), ("sessions", "FR*XXX"), ("locations", "*")):
+            await objects.write(session, "NL*CPA", module, f"for {audience}", audience, values)
+    agreed = (await api.post("/agreements", json={"a": "NL*CPA", "b": "DE*MSA", "modules": ["tariffs"]})).json()
+    shown = (await api.get(f"/agreements/{agreed['id']}")).json()
+    ended = (await api.delete(f"/agreements/{agreed['id']}")).json()
+    held = [{"receiver": "DE*MSA", "owner": "NL*CPA", "module": "sessions", "objects": 1}]
+    assert (shown["held"], ended["still_held"]) == (held, held)
+    assert shown["backfills"] == len([b for b in await backfills(hub) if {"NL*CPA", "DE*MSA"} == {b[0], b[1]}])
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_no_such_agreement(api: httpx.AsyncClient, method: str) -> None:
+    answer = await api.request(method, "/agreements/4711")
+    assert (answer.status_code, "agreement list" in answer.json()["error"]) == (404, True)

@@ -25,8 +25,8 @@ async def test_a_location_is_kept_and_told_to_everybody(api: httpx.AsyncClient, 
     body = samples.location(host, "SQUARE")
     first, again = await put(api, "locations", body), await put(api, "locations", body)
     assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() | {"correlation_id": ""} == {
-        "owner": host, "id": "SQUARE", "created": True, "kept_newer": [], "correlation_id": "",
+    assert first.json() | {"correlation_id": "", "warnings": []} == {
+        "owner": host, "id": "SQUARE", "created": True, "kept_newer": [], "warnings": [], "correlation_id": "",
     }  # fmt: skip
     async with hub.db.unit_of_work() as session:
         changes = list(await session.exec(select(Change)))
@@ -128,3 +128,16 @@ async def test_lists_come_in_pages(api: httpx.AsyncClient, host: str) -> None:
     rest = (await api.get("/tariffs", params={"limit": 2, "after": first["next"]})).json()
     assert ([item["id"] for item in rest["items"]], rest["next"]) == (["T2"], None)
     assert (await api.get("/tariffs", params={"owner": "NL*CPA"})).json()["items"] == []
+
+
+async def test_what_looks_like_a_mistake_is_named(api: httpx.AsyncClient, host: str) -> None:
+    location = samples.location(host)
+    location["evses"][1]["uid"] = location["evses"][0]["uid"].lower()
+    location["evses"][1]["connectors"][0]["tariff_ids"] = ["TARIFF1", "OTHER"]
+    await api.put("/tariffs", content=json.dumps(samples.tariff(host)))
+    done = (await api.put("/locations", content=json.dumps(location))).json()
+    assert done["warnings"] == [
+        "EVSE1: more than one has this id",
+        "tariff_ids: OTHER is not known here, put it: CDRs cannot be priced without",
+    ]
+    assert (await api.put("/locations", content=json.dumps(samples.location(host, "LOC2")))).json()["warnings"] == []

@@ -17,7 +17,7 @@ async def test_a_hub_that_is_well(
     await log.stamp(hub.db)
     await api.put("/tariffs", content=json.dumps(samples.tariff(host, "T2")))
     found = (await api.get("/status")).json()
-    assert (found["hub"], found["database"], found["redis"]) == ("NL*HUB", "ok", "ok")
+    assert (found["hub"], found["database"], found["broker"]) == ("NL*HUB", "ok", "ok")
     assert found["version"]
     assert found["numbers"] == {
         "log_head": 1, "unstamped": 1, "lanes": 1, "lanes_behind": 1, "owed": 0, "parked": 0, "backfills": 0,
@@ -36,5 +36,5 @@ async def test_it_answers_without_its_services(api: httpx.AsyncClient, hub: Hub)
     assert answer.status_code == 200
     found = answer.json()
     assert found["database"].startswith("does not answer")
-    assert found["redis"].startswith("does not answer")
+    assert found["broker"].startswith("does not answer")
     assert found["numbers"] is None

@@ -1,10 +1,12 @@
 """A hub that answers on a port, announced in a data directory as `up` does it, and commands called as users do."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import ip_network
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import uvicorn
@@ -25,6 +27,11 @@ class Ended(NamedTuple):
     status: int
     out: str
     err: str
+
+    @property
+    def value(self) -> Any:
+        """What --json printed; the hub of the test logs to the same place."""
+        return json.loads(self.out.splitlines()[-1])
 
 
 class Served(NamedTuple):
@@ -56,6 +63,7 @@ async def served(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIter
                 secret_key=Fernet.generate_key().decode(),
                 api_token=TOKEN,
                 public_url=url,
+                outbound_allow=(ip_network("127.0.0.0/8"),),
             )
         )
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))

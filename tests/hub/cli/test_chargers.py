@@ -7,6 +7,8 @@ import pytest
 
 from hub.ocpi import json as ocpi_json
 from hub.sandbox import samples
+from hub.store import stations
+from hub.store.chargers import Station
 
 Command = Callable[..., Awaitable[Any]]
 
@@ -46,4 +48,17 @@ async def test_what_cannot_be_installed(knutpunkt: Command, square: list[str]) -
     await knutpunkt("charger", "add", "CS-1", *square)
     twice = await knutpunkt("charger", "add", "CS-1", *square)
     assert (twice.status, "exists already" in twice.err) == (1, True)
-    assert (await knutpunkt("charger", "remove", "CS-2")).status == 1
+    for order in ("remove", "password"):
+        unknown = await knutpunkt("charger", order, "CS-2")
+        assert (unknown.status, "`knutpunkt charger list` shows them" in unknown.err) == (1, True)
+
+
+async def test_a_lost_password_is_renewed(knutpunkt: Command, square: list[str], served: Any) -> None:
+    first = (await knutpunkt("charger", "add", "CS-1", *square, "--json")).value
+    renewed = (await knutpunkt("charger", "password", "cs-1", "--json")).value
+    assert renewed["url"] == first["url"]
+    async with served.hub.db.unit_of_work() as session:
+        stored = (await session.get_one(Station, "CS-1")).password_hash
+    assert stations.password_fits(stored, renewed["password"].encode())
+    assert not stations.password_fits(stored, first["password"].encode())
+    assert "password" in (await knutpunkt("charger", "password", "CS-1")).out

@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -36,3 +37,34 @@ def test_values_for_people() -> None:
     assert tables.plain(["a", "b"]) == "a, b"
     assert tables.plain(None) == tables.plain([]) == tables.moment(None) == "-"
     assert tables.moment("2026-11-21T12:00:00.123456Z") == "2026-11-21 12:00:00"
+
+
+IDS = ("8c4b9d1e-0000-4000-8000-0123456789ab", "6f1d2c3b-0000-4000-8000-ba9876543210")
+ROW = (*IDS, "NL*CPA", "a reason of several words that may be broken")
+
+
+def test_ids_are_kept_whole_where_there_is_room() -> None:
+    lines = tables.table(("ID", "OTHER", "OWNER", "WHY"), [ROW], "nothing")
+    assert any(IDS[0] in line and IDS[1] in line for line in lines)
+
+
+def test_where_there_is_not_each_row_is_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "width", lambda: 80)
+    lines = tables.table(("ID", "OTHER", "OWNER", "EMPTY", "WHY"), [(*ROW[:3], None, ROW[3])] * 2, "nothing")
+    assert lines[:4] == [
+        f"ID     {IDS[0]}",
+        f"OTHER  {IDS[1]}",
+        "OWNER  NL*CPA",
+        "WHY    a reason of several words that may be broken",
+    ]
+    assert lines[4:] == ["", *lines[:4]]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_no_heading_is_cut(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "width", lambda: columns)
+    headings = ("ID", "NAME", "STATUS", "PARTIES", "SEEN", "BEHIND", "OWED", "PARKED", "BACKFILLS")
+    row = (2, "DE*MSA", "CONNECTED", ["DE*MSA:EMSP"], "2026-11-21 15:40:35", 1_000_000, 0, 0, 0)
+    shown = "\n".join(tables.table(headings, [row], "nothing"))
+    assert all(heading in shown for heading in headings)
+    assert max(map(len, shown.splitlines())) <= columns

@@ -8,6 +8,8 @@ from hub.ocpi import headers
 from hub.sandbox import samples
 from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
+from hub.store import parties
+from hub.store.parties import Agreement
 
 
 async def test_authorise_goes_to_the_emsp_named(cpo: CpoBackend, emsp: Emsp) -> None:
@@ -40,6 +42,18 @@ async def test_a_token_nobody_pushed_is_asked_of_all_and_never_invented(
     assert (found.data["allowed"], found.headers[headers.FROM_PARTY]) == ("ALLOWED", "MSB")
     unknown = await cpo.authorise("CAFE", to=None)
     assert (unknown.http_status, unknown.status_code, unknown.data) == (404, 2004, None)
+
+
+async def test_an_emsp_whose_agreement_says_so_is_not_asked_about_unknown_tokens(
+    running: Any, cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp
+) -> None:
+    async with running.hub.db.unit_of_work() as session:
+        session.add(Agreement(a="NL*CPA", b="FR*MSB", options={"authorise": False}))
+        await parties.touch(session)
+    await running.hub.directory.refresh()
+    other_emsp.tokens["RFID", "DEADBEEF01"] = samples.token("FR*MSB", "DEADBEEF01")
+    assert (await cpo.authorise("DEADBEEF01", to=None)).status_code == 2004
+    assert (await cpo.authorise("DEADBEEF01", to="FR*MSB")).data["allowed"] == "ALLOWED"
 
 
 async def test_nobody_to_ask_is_4001(cpo: CpoBackend) -> None:

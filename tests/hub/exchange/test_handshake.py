@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from hub.exchange import handshake
-from hub.ocpi.errors import UnableToUseClientApi
+from hub.exchange import handshake, membership
+from hub.ocpi.errors import InvalidParameters, Suspended, UnableToUseClientApi, Unauthorized
 from hub.ocpi.types import PartyId
 from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
@@ -147,6 +147,54 @@ async def test_the_hub_starts_the_handshake(running: Any) -> None:
         assert (await emsp.pull("locations", to=emsp.hub)) == []
         with pytest.raises(UnableToUseClientApi):
             await handshake.start(running.hub, versions_url, "wrong-token", "again", roles)
+
+
+async def test_without_roles_those_that_the_partner_brings_are_admitted(running: Any) -> None:
+    async with Emsp("DE*MSA", "DE*MSX") as emsp:
+        token_a, versions_url = emsp.invite()
+        platform_id = await handshake.start(running.hub, versions_url, token_a)
+        platform = running.hub.directory.now.platform(platform_id)
+        assert (platform.name, set(map(str, platform.parties))) == (emsp.name, {"DE*MSA", "DE*MSX"})
+        assert (await emsp.pull("locations", to=emsp.hub)) == []
+        assert not emsp.faults
+
+
+@pytest.mark.parametrize("asked", [(), (("DE*OTH", "EMSP"),)])
+async def test_a_start_that_fails_leaves_nothing_on_either_side(
+    running: Any, emsp: Emsp, asked: tuple[tuple[str, str], ...]
+) -> None:
+    before = running.hub.directory.now.platforms.keys()
+    async with Emsp("DE*MSA") as double:  # the party is on another platform already, or not the one that was named
+        token_a, versions_url = double.invite()
+        roles = [(PartyId.parse(code), role) for code, role in asked]
+        with pytest.raises(InvalidParameters):
+            await handshake.start(running.hub, versions_url, token_a, "double", roles)
+        assert double.peer is None
+    assert running.hub.directory.now.platforms.keys() == before
+
+
+async def test_a_party_that_left_is_started_with_on_the_platform_it_had(running: Any, emsp: Emsp) -> None:
+    had = running.hub.directory.now.party(PartyId.parse("DE*MSA")).platform.id
+    await emsp.leave()
+    roles = [(PartyId.parse("DE*MSA"), "EMSP")]
+    with pytest.raises(UnableToUseClientApi):
+        await handshake.start(running.hub, emsp.versions_url, "wrong-token", "again", roles)
+    token_a, versions_url = emsp.invite()
+    assert await handshake.start(running.hub, versions_url, token_a, "again", roles) == had
+    assert (await emsp.pull("locations", to=emsp.hub)) == []
+
+
+async def test_a_renewal_does_not_end_a_suspension(running: Any, cpo: CpoBackend) -> None:
+    hub = running.hub
+    party = hub.directory.now.party(CPA)
+    access = next(a for a in hub.directory.now.access.values() if a.platform.id == party.platform.id)
+    await membership.suspend(hub, party.platform.id)
+    cpo._guests.add("token-b")  # it came in a moment before: its renewal is under way
+    with pytest.raises(Suspended):
+        await handshake.update(hub, access, cpo.credentials("token-b"))
+    await membership.remove(hub, party.platform.id)
+    with pytest.raises((Unauthorized, InvalidParameters)):
+        await handshake.update(hub, access, cpo.credentials("token-b"))
 
 
 async def test_registration_opens_a_lane_and_a_backfill(running: Any, emsp: Emsp) -> None:

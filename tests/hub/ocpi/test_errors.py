@@ -21,9 +21,11 @@ CODES = {
     errors.RequestTimeout: (4002, 200),
     errors.ConnectionProblem: (4003, 200),
     errors.Unauthorized: (2000, 401),
+    errors.Suspended: (2000, 403),
     errors.InvalidJson: (2001, 400),
     errors.NotFound: (2003, 404),
     errors.MethodNotAllowed: (2000, 405),
+    errors.Conflict: (2000, 409),
     errors.TooLarge: (2001, 413),
 }
 

@@ -13,7 +13,7 @@ from hub.settings import Settings
 async def examined(data: Path, **settings: object) -> dict[str, Finding]:
     """The worst finding of each check."""
     found: dict[str, Finding] = {}
-    for finding in await checkup.examine(Settings(**{"port": 0, "bridge_port": 0, **settings}), data):
+    for finding in await checkup.examine(Settings(port=0, bridge_port=0).model_copy(update=settings), data):
         if finding.check not in found or finding.verdict == "fail":
             found[finding.check] = finding
     return found

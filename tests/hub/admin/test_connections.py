@@ -1,0 +1,100 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from hub.delivery import owed
+from hub.exchange.context import Hub
+from hub.ocpi import json
+from hub.sandbox import samples
+
+Connect = Callable[[str, str], Awaitable[int]]
+
+
+async def test_suspend_and_resume(api: httpx.AsyncClient, connect: Connect) -> None:
+    platform_id = await connect("DE*MSA", "EMSP")
+    suspended = await api.post(f"/platforms/{platform_id}/suspend")
+    assert (suspended.status_code, suspended.json()["status"], suspended.json()["correlation_id"]) == (
+        200, "SUSPENDED", None,
+    )  # fmt: skip
+    assert (await api.post(f"/platforms/{platform_id}/suspend")).status_code == 409
+    resumed = (await api.post(f"/platforms/{platform_id}/resume")).json()
+    assert resumed["status"] == "CONNECTED"
+    assert resumed["correlation_id"]
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "named"),
+    [
+        ({"resync": "pull", "strict": True}, 200, None),
+        ({}, 400, "body: give resync, strict or both"),
+        ({"resync": "never"}, 400, "resync: "),
+        ({"strickt": True}, 400, "strickt: no such field"),
+    ],
+)
+async def test_how_a_platform_is_served(
+    api: httpx.AsyncClient, connect: Connect, order: dict[str, Any], status: int, named: str | None
+) -> None:
+    answer = await api.patch(f"/platforms/{await connect('DE*MSA', 'EMSP')}", json=order)
+    assert answer.status_code == status
+    if named is None:
+        assert (answer.json()["resync"], answer.json()["strict"]) == ("pull", True)
+    else:
+        assert answer.json()["error"].startswith(named)
+
+
+async def test_what_a_removal_takes_and_leaves(api: httpx.AsyncClient, hub: Hub, host: str, connect: Connect) -> None:
+    platform_id = await connect("DE*MSA", "EMSP")
+    await api.put("/tariffs", content=json.dumps(samples.tariff(host)))
+    await api.post("/agreements", json={"a": host, "b": "DE*MSA"})
+    async with hub.db.unit_of_work() as session:
+        for module in ("tariffs", "cdrs", "cdrs"):
+            key = f"{module.upper()}1"
+            await owed.add(session, receiver="DE*MSA", owner=host, module=module, key=key, correlation_id="c")
+    told = (await api.get(f"/platforms/{platform_id}/removal")).json()
+    assert told["agreements"] == [{"a": "DE*MSA", "b": host}]
+    assert (told["parties"], told["owed"], told["cdrs_in_custody"]) == (["DE*MSA"], 1, 1)
+    assert told["still_held"] == [{"receiver": "DE*MSA", "owner": host, "module": "tariffs", "objects": 1}]
+    removed = await api.delete(f"/platforms/{platform_id}")
+    assert (removed.status_code, removed.json()) == (200, told)
+    assert (await api.get(f"/platforms/{platform_id}")).status_code == 404
+    assert (await api.get("/agreements")).json() == []
+
+
+async def test_an_invitation_is_withdrawn(api: httpx.AsyncClient) -> None:
+    await api.post("/invitations", json={"parties": [{"code": "NL*CPA", "role": "CPO"}]})
+    invited = (await api.get("/platforms")).json()[-1]
+    removed = (await api.delete(f"/platforms/{invited['id']}")).json()
+    assert (removed["parties"], removed["invited"]) == ([], ["NL*CPA"])
+    assert invited["id"] not in [platform["id"] for platform in (await api.get("/platforms")).json()]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "named"),
+    [
+        ({"versions_url": "ftp://partner.example"}, 400, "versions_url: "),
+        ({"token": "two words"}, 400, "token: holds characters"),
+        ({"parties": [{"code": "NL*LOC", "role": "CPO"}]}, 409, "NL*LOC is on platform 1"),
+        ({"parties": [{"code": "NL*HUB", "role": "HUB"}]}, 409, "NL*HUB is this hub itself"),
+        ({"versions_url": "https://127.0.0.1:1/versions"}, 502, "GET of the versions endpoint failed: "),
+    ],
+)
+async def test_with_whom_the_hub_cannot_register(
+    api: httpx.AsyncClient, host: str, change: dict[str, Any], status: int, named: str
+) -> None:
+    order = {"versions_url": "https://partner.example/ocpi/versions", "token": "secret-token-a"}
+    answer = await api.post("/platforms", json=order | change)
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith(named)
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/suspend"), ("POST", "/resume"), ("GET", "/removal"), ("DELETE", ""), ("PATCH", "")],
+)
+async def test_no_such_platform(api: httpx.AsyncClient, method: str, path: str) -> None:
+    body = {"strict": True} if method == "PATCH" else None
+    answer = await api.request(method, f"/platforms/4711{path}", json=body)
+    assert (answer.status_code, "platform list" in answer.json()["error"]) == (404, True)

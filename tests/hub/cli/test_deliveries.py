@@ -1,0 +1,44 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlmodel import col, update
+
+from hub.delivery import owed
+from hub.store.lanes import Owed
+
+Command = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+async def debts(served: Any) -> None:
+    """One object owed to DE*MSA, one parked for FR*MSB."""
+    async with served.hub.db.unit_of_work() as session:
+        for receiver, key in (("DE*MSA", "LOC1"), ("FR*MSB", "LOC2")):
+            await owed.add(session, receiver=receiver, owner="NL*CPA", module="locations", key=key, correlation_id="c")
+        refused = {"parked": True, "tries": 8, "reason": "PUT answered HTTP 400"}
+        await session.exec(update(Owed).where(col(Owed.key) == "LOC2").values(**refused))
+
+
+@pytest.mark.usefixtures("debts")
+async def test_what_is_owed_and_why(knutpunkt: Command) -> None:
+    ended = await knutpunkt("deliveries", "list")
+    assert ended.status == 0
+    assert "PUT answered" in ended.out
+    assert ended.out.index("LOC2") < ended.out.index("LOC1")
+    assert "LOC1" not in (await knutpunkt("deliveries", "list", "--parked")).out
+    assert "LOC2" not in (await knutpunkt("deliveries", "list", "--owed")).out
+    found = (await knutpunkt("deliveries", "list", "--receiver", "DE*MSA", "--json")).value
+    assert [item["key"] for item in found["items"]] == ["LOC1"]
+    assert "there are more" in (await knutpunkt("deliveries", "list", "--limit", "1")).out
+
+
+async def test_nothing_is_owed(knutpunkt: Command) -> None:
+    ended = await knutpunkt("deliveries", "list")
+    assert (ended.status, "nothing is owed" in ended.out, "no lane" in ended.out) == (0, True, True)
+
+
+async def test_what_cannot_be_asked(knutpunkt: Command) -> None:
+    assert (await knutpunkt("deliveries", "list", "--owed", "--parked")).status == 2
+    ended = await knutpunkt("deliveries", "list", "--receiver", "DEMSA")
+    assert (ended.status, ended.err.startswith("knutpunkt: A party is written like NL*CPA")) == (1, True)
