@@ -1,4 +1,7 @@
-"""What every route is handed: the hub, the call and the reference its URL makes. Built from what the gate left."""
+"""What every route is handed: the hub, the call and the reference its URL makes. Built from what the gate left.
+
+They are coroutines only because FastAPI sends plain functions to a pool of threads, which costs more than they do.
+"""
 
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -28,21 +31,21 @@ def receiver_router(module: str) -> APIRouter:
     return APIRouter(prefix=f"{VERSION_PATH}/receiver/{module}", tags=[f"{module} (Receiver)"])
 
 
-def current_hub(request: Request) -> Hub:
+async def current_hub(request: Request) -> Hub:
     """The hub of this process."""
     hub: Hub = request.app.state.hub
     return hub
 
 
-def current_access(request: Request) -> Access:
+async def current_access(request: Request) -> Access:
     """The platform that calls."""
     access: Access = request.state.access
     return access
 
 
-def current_call(request: Request) -> Call:
+async def current_call(request: Request) -> Call:
     """The functional call. Token A admits to the handshake only: Unauthorized (401) here (TF-012)."""
-    access = current_access(request)
+    access = await current_access(request)
     if access.kind != "C":
         raise Unauthorized("this token is for the credentials handshake only")
     interface, module, tail = _split(request)

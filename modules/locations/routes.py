@@ -17,17 +17,17 @@ sender = sender_router("locations")
 receiver = receiver_router("locations")
 
 
-def location_ref(country_code: str, party_id: str, location_id: str) -> Ref:
+async def location_ref(country_code: str, party_id: str, location_id: str) -> Ref:
     """A Location in a client owned URL."""
     return ref(country_code, party_id, location_id)
 
 
-def evse_ref(country_code: str, party_id: str, location_id: str, evse_uid: str) -> Ref:
+async def evse_ref(country_code: str, party_id: str, location_id: str, evse_uid: str) -> Ref:
     """An EVSE in a client owned URL."""
     return ref(country_code, party_id, location_id, evse_uid)
 
 
-def connector_ref(country_code: str, party_id: str, location_id: str, evse_uid: str, connector_id: str) -> Ref:
+async def connector_ref(country_code: str, party_id: str, location_id: str, evse_uid: str, connector_id: str) -> Ref:
     """A Connector in a client owned URL."""
     return ref(country_code, party_id, location_id, evse_uid, connector_id)
 

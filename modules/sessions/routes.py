@@ -17,7 +17,7 @@ sender = sender_router("sessions")
 receiver = receiver_router("sessions")
 
 
-def session_ref(country_code: str, party_id: str, session_id: str) -> Ref:
+async def session_ref(country_code: str, party_id: str, session_id: str) -> Ref:
     """A Session in a client owned URL."""
     return ref(country_code, party_id, session_id)
 

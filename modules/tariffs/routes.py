@@ -17,7 +17,7 @@ sender = sender_router("tariffs")
 receiver = receiver_router("tariffs")
 
 
-def tariff_ref(country_code: str, party_id: str, tariff_id: str) -> Ref:
+async def tariff_ref(country_code: str, party_id: str, tariff_id: str) -> Ref:
     """A Tariff in a client owned URL."""
     return ref(country_code, party_id, tariff_id)
 

@@ -19,14 +19,14 @@ sender = sender_router("tokens")
 receiver = receiver_router("tokens")
 
 
-def token_type(type: str = "RFID") -> str:  # the query parameter's name in the spec
+async def token_type(type: str = "RFID") -> str:  # the query parameter's name in the spec
     """The `type` of the query; InvalidParameters when OCPI knows no such type."""
     if type not in TokenType.__members__:
         raise InvalidParameters("type: not a TokenType")
     return type
 
 
-def token_ref(country_code: str, party_id: str, token_uid: str, kind: Annotated[str, Depends(token_type)]) -> Ref:
+async def token_ref(country_code: str, party_id: str, token_uid: str, kind: Annotated[str, Depends(token_type)]) -> Ref:
     """A Token in a client owned URL."""
     return ref(country_code, party_id, token_uid, kind=kind)
 
