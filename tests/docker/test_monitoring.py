@@ -61,7 +61,7 @@ async def test_every_metric_that_is_shown_or_alerted_on_is_exported(database_url
     metrics.requests("receiver", "tariffs", "PUT").observe(0)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), trust_env=False, base_url="http://hub") as client,
     ):
         exposition = (await client.get("/metrics", headers={"Authorization": "Bearer operator"})).text
     declared = set(re.findall(r"^# TYPE (\S+)", exposition, re.MULTILINE))

@@ -8,12 +8,6 @@ from hub import settings
 from hub.settings import CHECKOUT, Settings, SettingsError
 
 
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """Settings are read once per process; each test reads its own."""
-    settings._load.cache_clear()
-
-
 def test_defaults_are_a_hub_on_this_machine() -> None:
     loaded = Settings.load()
     assert (loaded.country_code, loaded.party_id, loaded.public_url) == ("NL", "HUB", "http://127.0.0.1:8000")
