@@ -13,14 +13,14 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 
 from hub.exchange.context import Hub
 from hub.ocpi import json
 from hub.ocpi.errors import ClientError, Conflict, InvalidParameters, OcpiError, ServerError, Unauthorized
 from hub.ocpi.proxies import client_address
+from hub.store.db import FAULTS
 from hub.store.parties import OperatorToken
 from hub.store.seal import hash_token
 from modules.calls import current_hub
@@ -52,7 +52,7 @@ class OperatorRoute(APIRoute):
                 raise InvalidParameters(_named(error)) from None
             except IntegrityError:
                 raise Conflict("somebody made the same change at this very moment: look, and try again") from None
-            except (DBAPIError, PoolTimeout, OSError) as error:
+            except FAULTS as error:
                 log.error("the database did not serve the operator API", path=request.url.path, error=repr(error)[:300])
                 raise Unavailable() from None
 
@@ -66,7 +66,7 @@ def router(topic: str) -> APIRouter:
 
 async def _admitted(request: Request) -> None:
     """`admit`; whom it refuses stands in the log, since somebody may be guessing."""
-    hub = current_hub(request)
+    hub = await current_hub(request)
     try:
         await admit(hub, request.headers.get("authorization", ""))
     except Unauthorized:
@@ -86,7 +86,7 @@ async def admit(hub: Hub, authorization: str) -> None:
     own = hub.settings.api_token
     if own and hmac.compare_digest(own.encode(), token.encode()):
         return
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         if await session.get(OperatorToken, hash_token(token)) is None:
             raise Unauthorized("this operator token is not one of this hub")
 

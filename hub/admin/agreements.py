@@ -103,7 +103,7 @@ async def agree(hub: Hub, order: AgreementOrder) -> tuple[Agreed, bool]:
     if unknown:
         raise InvalidParameters(f"modules: only these can be agreed on: {', '.join(m.name for m in FUNCTIONAL)}")
     correlation_id, now = headers.new_id(), await hub.directory.refresh()
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await parties.touch(session)  # first, so that two orders for one pair come one after the other
         for code in (order.a, order.b):
             await _must_be_known(session, now, code)
@@ -124,7 +124,7 @@ async def agree(hub: Hub, order: AgreementOrder) -> tuple[Agreed, bool]:
 async def one(hub: Hub, agreement_id: int) -> AgreementDetail:
     """One agreement; NotFound (404)."""
     picture = await hub.directory.refresh()
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         row = await _known(session, agreement_id)
         held = await holdings.of_pair(session, picture, PartyId.parse(row.a), PartyId.parse(row.b))
         running = int((await session.execute(_BACKFILLS, {"a": row.a, "b": row.b})).scalar_one())
@@ -134,7 +134,7 @@ async def one(hub: Hub, agreement_id: int) -> AgreementDetail:
 async def end(hub: Hub, agreement_id: int) -> Ended:
     """Remove an agreement; NotFound (404)."""
     before = await hub.directory.refresh()
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await parties.touch(session)
         row = await _known(session, agreement_id)
         await session.delete(row)
@@ -191,7 +191,7 @@ async def post(hub: CurrentHub, order: AgreementOrder) -> Response:
 @router.get("/agreements", response_model=list[AgreementRow])
 async def get_all(hub: CurrentHub) -> Response:
     """Every agreement."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         rows = [_row(row) for row in await session.exec(select(Agreement).order_by("a", "b"))]
     return access.respond(rows)
 

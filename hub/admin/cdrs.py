@@ -15,13 +15,12 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.admin import access
 from hub.exchange.context import Hub
 from hub.ocpi import json
 from hub.ocpi.types import Number, PartyId
-from hub.store.db import Database
+from hub.store.db import Database, Statements
 from modules.calls import CurrentHub
 
 router = access.router("cdrs")
@@ -129,7 +128,7 @@ async def as_json(pages: AsyncIterator[list[WholeCdr]]) -> AsyncIterator[bytes]:
     yield b"[]\n" if before == b"[\n" else b"\n]\n"
 
 
-async def _held(session: AsyncSession, wanted: Filter) -> list[WholeCdr]:
+async def _held(session: Statements, wanted: Filter) -> list[WholeCdr]:
     """The CDRs that wait for an operator, newest first."""
     if wanted.state not in (None, "held"):
         return []

@@ -102,7 +102,7 @@ async def add(hub: Hub, order: ChargerOrder) -> Installed:
     """Put a charger into service. NotFound for party, Location or EVSE; Conflict when the id or an EVSE is taken."""
     await parties.hosted(hub, order.party)
     ref, owner = Ref(order.party, order.location_id), str(order.party)
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await objects.lock(session, owner, LOCATIONS.name, LOCATIONS.key(order.location_id))
         location = await keep.visible(session, LOCATIONS, ref, order.party)
         if location is None:
@@ -118,7 +118,7 @@ async def add(hub: Hub, order: ChargerOrder) -> Installed:
 
 async def renew_password(hub: Hub, station_id: str) -> Installed:
     """Give a charger a new password. A connection that stands goes on; the next login needs the new one."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         station = await _in_service(session, station_id)
         password, station.password_hash = stations.new_password()
         session.add(station)
@@ -129,7 +129,7 @@ async def rows(hub: Hub) -> list[ChargerRow]:
     """The chargers in service."""
     running: dict[tuple[str, int], Charging] = {}
     plugs: dict[str, list[StationConnector]] = defaultdict(list)
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         found = list(await session.exec(select(Station).order_by("station_id")))
         ordered = select(StationConnector).order_by("station_id", "ocpp_connector_id")
         for plug in await session.exec(ordered):
@@ -144,7 +144,7 @@ async def remove(hub: Hub, station_id: str) -> Removed:
 
     A charger with transactions stays on record, since they refer to it, but without connectors and password.
     """
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         station = await _in_service(session, station_id)
         connectors = await stations.connectors(session, station.station_id)
         past = select(Charging).where(Charging.station_id == station.station_id).limit(1)

@@ -9,7 +9,6 @@ import structlog
 from fastapi import Response
 from redis.exceptions import RedisError
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from hub import provenance
 from hub.admin import access, findings
@@ -18,6 +17,7 @@ from hub.delivery import broker
 from hub.exchange.context import Hub
 from hub.settings import Settings
 from hub.store import alerts, migrate, vitals
+from hub.store.db import FAULTS
 from modules.calls import CurrentHub
 
 router = access.router("status")
@@ -41,7 +41,7 @@ async def examine(hub: Hub) -> list[Finding]:
             skew = (datetime.now(UTC) - row.now).total_seconds()
             seen = await vitals.look(session)
             open_alerts = [(alert.kind, alert.subject, alert.detail) for alert in await alerts.every(session, False)]
-    except (SQLAlchemyError, OSError) as error:  # a timeout is an OSError
+    except FAULTS as error:
         log.error("the doctor could not ask the database", error=repr(error)[:300])
         await said
         return [_no_database(error), *findings.slips(provenance.unknown()), *findings.weak_secrets(hub.settings)]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.delivery import audience
 from hub.ocpi.types import PartyId
+from hub.store.db import Statements
 from hub.store.directory import Directory
 from modules.catalog import FUNCTIONAL
 
@@ -29,12 +29,12 @@ class Holding:
     objects: int
 
 
-async def of_pair(session: AsyncSession, picture: Directory, one: PartyId, other: PartyId) -> list[Holding]:
+async def of_pair(session: Statements, picture: Directory, one: PartyId, other: PartyId) -> list[Holding]:
     """What two parties hold of each other, with the rights that `picture` shows."""
     return [*await _of(session, picture, one, other), *await _of(session, picture, other, one)]
 
 
-async def _of(session: AsyncSession, picture: Directory, owner: PartyId, receiver: PartyId) -> list[Holding]:
+async def _of(session: Statements, picture: Directory, owner: PartyId, receiver: PartyId) -> list[Holding]:
     reader = picture.party(receiver)
     roles = reader.roles if reader is not None else frozenset[str]()
     broadcast = [m.name for m in FUNCTIONAL if m.broadcast and roles & audience.readers(m.owner)]

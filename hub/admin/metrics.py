@@ -14,13 +14,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from sqlalchemy.exc import SQLAlchemyError
 
 from hub import metrics
 from hub.admin import access
 from hub.delivery import audience
 from hub.exchange.context import Hub
 from hub.store import vitals
+from hub.store.db import FAULTS
 from hub.store.heartbeats import SILENT
 from hub.store.vitals import Vitals
 from modules.calls import CurrentHub
@@ -96,7 +96,7 @@ async def exposition(hub: Hub) -> bytes:
     try:
         async with asyncio.timeout(PATIENCE), hub.db.unit_of_work() as session:
             look = await vitals.look(session)
-    except (SQLAlchemyError, OSError) as error:  # a timeout is an OSError
+    except FAULTS as error:
         log.warning("metrics without the database", error=repr(error)[:300])
     registry = CollectorRegistry()
     registry.register(Found(look, audience.all_served(hub.directory.now)))

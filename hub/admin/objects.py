@@ -98,7 +98,7 @@ async def put(hub: Hub, module: Module, content: bytes) -> Put:
         raise Conflict("last_updated: older than what the hub has; set a newer one, or leave it out")
     reply = await push.put(hub, call, module, ref)
     if module is LOCATIONS:
-        async with hub.db.unit_of_work() as session:  # the file cannot know what its chargers do at this moment
+        async with hub.db.session() as session:  # the file cannot know what its chargers do at this moment
             await stations.look_again(session, str(ref.owner), ref.object_id)
     warnings = [*_doubles(module, body), *await _no_tariff(hub, str(ref.owner), body)]
     return Put(str(ref.owner), ref.object_id, reply.http_status == 201, newer, warnings, call.correlation_id)

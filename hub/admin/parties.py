@@ -46,7 +46,7 @@ async def add(hub: Hub, order: PartyOrder) -> PartyRow:
     """Host a party; Conflict when its code is taken."""
     if order.code == hub.code:
         raise Conflict(f"{order.code} is this hub itself: give the party a code of its own")
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await parties.touch(session)  # first, so that two orders at once come one after the other
         if (await session.exec(select(Party).where(Party.code == str(order.code)))).first() is not None:
             raise Conflict(f"{order.code} exists already")

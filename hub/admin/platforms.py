@@ -93,7 +93,7 @@ class PlatformDetail(PlatformRow):
 
 async def rows(hub: Hub) -> list[PlatformRow]:
     """Every platform, the hub's own for hosted parties included."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         connected = await _parties(session, None)
         invited = _grouped(await session.exec(select(Admission).order_by("code", "role")))
         platforms = list(await session.exec(select(Platform).order_by("id")))
@@ -102,7 +102,7 @@ async def rows(hub: Hub) -> list[PlatformRow]:
 
 async def one(hub: Hub, platform_id: int) -> PlatformDetail:
     """One platform; NotFound (404)."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         platform = await session.get(Platform, platform_id)
         if platform is None:
             raise NotFound("there is no platform with this id: `knutpunkt platform list` shows them")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import structlog
 from fastapi import Response
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from hub.admin import access
 from hub.delivery import broker
 from hub.exchange.context import Hub
 from hub.settings import version
+from hub.store.db import FAULTS
 from modules.calls import CurrentHub
 
 router = access.router("status")
@@ -76,7 +76,7 @@ async def _database(hub: Hub) -> tuple[str, Numbers | None]:
         async with asyncio.timeout(_PATIENCE), hub.db.unit_of_work() as session:
             row = (await session.execute(_NUMBERS)).mappings().one()
             platforms = {row.status: row.number for row in await session.execute(_PLATFORMS)}
-    except (SQLAlchemyError, OSError) as error:  # a timeout is an OSError
+    except FAULTS as error:
         log.error("the database does not answer", error=repr(error)[:300])
         return f"does not answer ({type(error).__name__})", None
     return "ok", Numbers(**row, platforms=platforms)

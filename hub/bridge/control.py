@@ -42,7 +42,7 @@ async def submit(hub: Hub, call: Call, name: str, body: Json) -> Json:
 
 
 async def _start(hub: Hub, call: Call, owner: PartyId, body: Json) -> Json:
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         found = await stations.at_location(session, str(owner), str(body["location_id"]))
     named = [plug for plug in found if _is_named(plug[1], body)]
     if not named:
@@ -67,7 +67,7 @@ async def _start(hub: Hub, call: Call, owner: PartyId, body: Json) -> Json:
     }
     payload = {"connectorId": connector.ocpp_connector_id, "idTag": uid if id_tag == uid.upper() else id_tag}
     row = _row(call, owner, station.station_id, "START_SESSION", "RemoteStartTransaction", payload, body, now)
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await commands.grant(session, grant)
         await commands.submit(session, row)
     return _accepted()
@@ -75,7 +75,7 @@ async def _start(hub: Hub, call: Call, owner: PartyId, body: Json) -> Json:
 
 async def _stop(hub: Hub, call: Call, owner: PartyId, body: Json) -> Json:
     now = datetime.now(UTC)
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         running = await charging.of_session(session, str(owner), str(body["session_id"]))
         if running is None:
             return dict(UNKNOWN_SESSION)

@@ -50,7 +50,7 @@ class Door:
         visitor = (named.upper(), address)
         if self._is_barred(visitor):
             return TOO_MANY
-        async with self._db.unit_of_work() as session:
+        async with self._db.session() as session:
             station = await stations.find(session, named)
         if station is None:
             self._note(visitor)

@@ -88,7 +88,7 @@ class Events:
     async def _boot(self, seat: Seat, payload: Json) -> Json:
         boot = v16.boot(payload)
         facts = {"vendor": boot.vendor, "model": boot.model, "serial": boot.serial, "firmware": boot.firmware}
-        async with self._db.unit_of_work() as session:
+        async with self._db.session() as session:
             await stations.booted(session, seat.station_id, facts)
         log.info("station booted", station=seat.station_id, vendor=boot.vendor, model=boot.model)
         interval = int(self._timing.heartbeat.total_seconds())
@@ -100,12 +100,12 @@ class Events:
     async def _authorize(self, seat: Seat, payload: Json) -> Json:
         told = str(payload.get("idTag", ""))
         tag = v16.id_tag(told)
-        async with self._db.unit_of_work() as session:
+        async with self._db.session() as session:
             known = await self._known(session, seat, tag)
         verdict = known or await self._decide(seat, told, offline=False)
         if known is None and verdict.accepted:
             until = datetime.now(UTC) + self._timing.grant
-            async with self._db.unit_of_work() as session:
+            async with self._db.session() as session:
                 await commands.grant(session, _grant(seat, tag, verdict, until))
         return {"idTagInfo": _id_tag_info(verdict)}
 
@@ -129,7 +129,7 @@ class Events:
             log.warning("unknown connector status passed over", station=seat.station_id, connector=told.connector)
             return {}
         settle = self._timing.preparing if told.status == "Preparing" else self._timing.debounce
-        async with self._db.unit_of_work() as session:
+        async with self._db.session() as session:
             if told.connector == 0:
                 await stations.station_status(session, seat.station_id, told.status, settle)
             elif not await stations.connector_status(
@@ -143,7 +143,7 @@ class Events:
         start = v16.start(payload, received)
         tag, session_id = v16.id_tag(start.id_tag), str(uuid4())
         key = _natural_key(seat, start, tag, session_id)
-        async with self._db.unit_of_work() as session:
+        async with self._db.session() as session:
             begun = await self._begun(session, seat, start, tag, key)
             grant = await commands.granted(session, seat.station_id, tag, received) if begun is None else None
         if begun is not None:
@@ -153,7 +153,7 @@ class Events:
         if verdict.evse_uids and plug and plug[0].upper() not in {uid.upper() for uid in verdict.evse_uids}:
             verdict = Verdict("Invalid", verdict.token)
         row = _row(seat, start, tag, session_id, key, verdict, received)
-        async with self._db.unit_of_work() as session:
+        async with self._db.session() as session:
             begun, _ = await charging.begin(session, row, self._timing.hold)
             if grant is not None:
                 await commands.use_grant(session, seat.station_id, tag)
@@ -183,7 +183,7 @@ class Events:
         received = datetime.now(UTC)
         stop = v16.stop(payload, received)
         tag = v16.id_tag(stop.id_tag) if stop.id_tag else None
-        async with self._db.unit_of_work() as session:
+        async with self._db.session() as session:
             row = await charging.by_number(session, seat.station_id, stop.transaction)
             if row is None:
                 row = match_stop(stop, tag, await charging.running(session, seat.station_id))

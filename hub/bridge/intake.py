@@ -7,8 +7,8 @@ not wait for anything.
 
 import asyncio
 
+import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from hub.store import charging
 from hub.store.charging import Metered
@@ -51,8 +51,8 @@ class Intake:
         try:
             await self._write([reading for readings, _ in batch for reading in readings])
             _settle(batch, None)
-        except DBAPIError as failure:
-            if failure.connection_invalidated or len(batch) == 1:
+        except asyncpg.PostgresError as failure:
+            if len(batch) == 1:
                 _settle(batch, failure)
             else:
                 await self._one_by_one(batch)

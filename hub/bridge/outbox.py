@@ -72,7 +72,7 @@ class Outbox:
     async def once(self) -> None:
         """Take up what waits for a station here, and what waits to be reported."""
         lines = self._lines()
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             here = [station_id for station_id in await commands.waiting(session) if station_id in lines]
             queued = {
                 station_id: await commands.claim(session, station_id, lines[station_id][0]) for station_id in here
@@ -93,7 +93,7 @@ class Outbox:
         for row in rows:
             began = time.monotonic()
             result = await self._send(line, row)
-            async with self._hub.db.unit_of_work() as session:
+            async with self._hub.db.session() as session:
                 in_time = await commands.answered(session, row.id or 0, result)
             self._note(row, result, time.monotonic() - began)
             log.info("command answered", station=row.station_id, command=row.kind, **result, in_time=in_time,
@@ -130,7 +130,7 @@ class Outbox:
         )
 
     async def _connector_status(self, row: StationCommand) -> str | None:
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             plugs = await stations.connectors(session, row.station_id)
         return next((p.status for p in plugs if p.ocpp_connector_id == row.payload.get("connectorId")), None)
 
@@ -142,7 +142,7 @@ class Outbox:
         )
         if not taken:
             log.warning("command result not taken by the eMSP", receiver=row.sender, correlation_id=row.correlation_id)
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             await commands.posted(session, row.id or 0)
 
 

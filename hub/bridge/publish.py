@@ -76,7 +76,7 @@ class Publisher:
 
     async def once(self) -> bool:
         """One look; says whether there was anything to do."""
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             claims = await stations.claim_due(session, self._timing.lease)
             rows = await charging.claim_due(session, self._timing.lease)
         await _side_by_side([self._evse(claim) for claim in claims] + [self._charging(row) for row in rows])
@@ -87,7 +87,7 @@ class Publisher:
     async def _evse(self, claim: Claimed) -> None:
         """Compare the stored EVSE with what its station says, and patch it if they differ."""
         now = datetime.now(UTC)
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             station = await session.get_one(Station, claim.station_id)
             plugs = {plug.ocpp_connector_id: plug for plug in await stations.connectors(session, claim.station_id)}
             busy = {row.ocpp_connector_id for row in await charging.running(session, claim.station_id)}
@@ -106,7 +106,7 @@ class Publisher:
             log.warning("EVSE state not told: the location is not stored, put it", station=claim.station_id)
         elif status is not None and evse["status"] not in {status, *translate.SET_BY_OPERATOR}:
             await self._patch(PartyId.parse(station.owner), str(location["id"]), evse, status, now)
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             await stations.looked(session, claim, next_look)
 
     async def _patch(self, owner: PartyId, location_id: str, evse: Json, status: str, now: datetime) -> None:
@@ -130,13 +130,13 @@ class Publisher:
         if place is None:
             await self._hold(row, sitting.without_plug(row))
             return
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             readings = await charging.readings(session, number)
         seen = sitting.picture(row, readings, place.plug[1], tariff)
         later = row.published < row.changes and not await self._session(owner, receiver, seen)
         if seen.status == "COMPLETED" and row.cdr_state in (None, "ready"):
             later |= not await self._cdr(row, owner, receiver, seen, place)
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             if later:
                 await charging.try_again(session, row, self._timing.retry)
             else:
@@ -168,7 +168,7 @@ class Publisher:
                 await self._hold(row, bill)
                 return True
             body = json.dumps(bill.body).decode()
-            async with self._hub.db.unit_of_work() as session:
+            async with self._hub.db.session() as session:
                 await charging.keep_cdr(session, row.transaction_id or 0, body, "none" if bill.trifle else "ready")
             if bill.trifle:
                 return True
@@ -181,14 +181,14 @@ class Publisher:
         except OcpiError as error:
             await self._hold(row, Bill(json.loads(body.encode()), hold=f"refused by the hub: {error}"))
             return True
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             await charging.cdr_sent(session, row.transaction_id or 0)
         log.info("CDR handed over", session=row.session_id, receiver=str(receiver), correlation_id=call.correlation_id)
         return True
 
     async def _hold(self, row: Charging, bill: Bill) -> None:
         """Put the CDR of a transaction that is over where an operator sees it; a running one is looked at later."""
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             if row.state == "closed" and row.id_tag_status == "Accepted":
                 log.error("CDR held", session=row.session_id, owner=row.owner, reason=bill.hold)
                 await charging.hold_cdr(session, row, json.dumps(bill.body).decode(), bill.hold or "")
@@ -196,7 +196,7 @@ class Publisher:
 
     async def _surroundings(self, row: Charging, owner: PartyId, receiver: PartyId) -> tuple[Place | None, Json | None]:
         """The place and the tariff of a transaction; the tariff is settled when it is first found."""
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             location = await self._location(session, row.owner, row.location_id)
             plug = translate.find_connector(location, row.evse_uid, row.connector_id)
             if location is None or plug is None:

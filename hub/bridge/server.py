@@ -186,7 +186,7 @@ class Bridge:
             await self._stand_up(mine)
 
     async def _sit_down(self, station: Station) -> Seat:
-        async with self._hub.db.unit_of_work() as session:
+        async with self._hub.db.session() as session:
             rows = await stations.connectors(session, station.station_id)
             epoch = await stations.take_over(session, station.station_id, self._timing.settle)
         plugs = {row.ocpp_connector_id: (row.evse_uid, row.connector_id) for row in rows}
@@ -207,7 +207,7 @@ class Bridge:
             del self._open[mine.seat.station_id]
         log.info("charger disconnected", station=mine.seat.station_id, epoch=mine.seat.epoch)
         try:
-            async with self._hub.db.unit_of_work() as session:
+            async with self._hub.db.session() as session:
                 await stations.release(session, mine.seat.station_id, mine.seat.epoch)
         except Exception as error:  # then it is away after the grace time, as after a crash
             log.error("disconnection not noted", station=mine.seat.station_id, error=repr(error))
@@ -232,7 +232,7 @@ class Bridge:
         while True:
             await asyncio.sleep(self._timing.seen.total_seconds())
             try:
-                async with self._hub.db.unit_of_work() as session:
+                async with self._hub.db.session() as session:
                     await stations.seen(session, self._alive())
                     gone = await stations.mark_away(session, self._timing.grace)
                     await charging.assume_stops(session, self._timing.hold, self._timing.hold_away)

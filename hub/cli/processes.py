@@ -90,9 +90,11 @@ def beat() -> None:
 @app.command()
 def bridge() -> None:
     """Run the bridge that chargers connect to over OCPP."""
+    import uvloop
+
     from hub.bridge import server
 
-    asyncio.run(server.serve(_begin("bridge", "database_url", "broker", "secret_key")))
+    uvloop.run(server.serve(_begin("bridge", "database_url", "broker", "secret_key")))
 
 
 @app.command()

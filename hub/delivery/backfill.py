@@ -7,12 +7,11 @@ walks comes by the log as well; sending an object twice does no harm, missing on
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub.delivery.lanes import Lane, Page
 from hub.ocpi.types import PartyId
 from hub.store import lanes as store
 from hub.store import outgoing
+from hub.store.db import Statements
 from hub.store.lanes import Walk
 
 REGISTRATION = "registration"
@@ -28,7 +27,7 @@ PAGE_SIZE = 200
 
 
 async def start(
-    session: AsyncSession,
+    session: Statements,
     receiver: PartyId | str,
     pairs: Iterable[tuple[PartyId | str, str]],
     reason: str,
@@ -43,7 +42,7 @@ async def start(
         await store.start_backfill(session, str(receiver), found, reason, correlation_id)
 
 
-async def next_page(session: AsyncSession, lane: Lane, walk: Walk) -> None:
+async def next_page(session: Statements, lane: Lane, walk: Walk) -> None:
     """Put the next objects of a backfill before its lane."""
     tombstones = walk.reason not in HOLDS_NOTHING
     rows = await outgoing.page(session, walk.owner, walk.module, walk.receiver, walk.last_id, PAGE_SIZE, tombstones)

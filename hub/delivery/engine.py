@@ -11,9 +11,6 @@ import contextlib
 import time
 from collections.abc import Callable, Collection
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
 from hub import telemetry
 from hub.delivery import audience, backfill, log
 from hub.delivery.dispatch import Dispatcher
@@ -31,16 +28,13 @@ from hub.ocpi.client import Outbound
 from hub.ocpi.module import Catalog
 from hub.ocpi.types import PartyId
 from hub.store import lanes as store
-from hub.store.db import Database
+from hub.store.db import FAULTS, Database
 from hub.store.directory import DirectoryCache
 from hub.store.journal import Note
 from hub.store.lanes import Walk
 
 SWEEP = 1.0
 CATCHING_UP_AT_ONCE = 4
-FAULTS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What the database's absence looks like."""
-
 logger = telemetry.logger(__name__)
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub.delivery import audience
 from hub.delivery.log import SHARD
 from hub.ocpi.module import Catalog
@@ -20,6 +18,7 @@ from hub.ocpi.patch import Outcome
 from hub.ocpi.types import PartyId
 from hub.store import fates as store
 from hub.store import messages
+from hub.store.db import Statements
 from hub.store.directory import Directory
 from hub.store.fates import Arrival, Custody, Due, Standing
 from hub.store.objects import EVERYBODY
@@ -77,9 +76,7 @@ def kept_in(hops: Iterable[Mapping[str, Any]]) -> list[Kept]:
     return list(found.values())
 
 
-async def of_object(
-    session: AsyncSession, directory: Directory, catalog: Catalog, seal: Seal, kept: Kept
-) -> list[Fate]:
+async def of_object(session: Statements, directory: Directory, catalog: Catalog, seal: Seal, kept: Kept) -> list[Fate]:
     """What became of an object at each receiver, and why others that it might concern are none."""
     if catalog[kept.about[1]].immutable:
         return await _of_cdr(session, seal, kept)
@@ -103,7 +100,7 @@ async def of_object(
     return found
 
 
-async def _of_cdr(session: AsyncSession, seal: Seal, kept: Kept) -> list[Fate]:
+async def _of_cdr(session: Statements, seal: Seal, kept: Kept) -> list[Fate]:
     """Where a CDR is; nothing when the ledger does not have it."""
     custody = await store.custody(session, kept.about)
     if custody is None:

@@ -13,13 +13,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub.delivery import need as needs
 from hub.delivery.need import Need
 from hub.delivery.policy import Next
 from hub.ocpi.types import PartyId
 from hub.store import lanes as store
+from hub.store.db import Statements
 from hub.store.lanes import Debt, Walk
 from hub.store.outgoing import Identity
 
@@ -34,7 +33,7 @@ COVER = 15.0
 """Seconds until such a row is due: longer than any request can take, so only a crash makes it so."""
 
 
-async def open_for(session: AsyncSession, party_id: int, receiver: PartyId | str) -> None:
+async def open_for(session: Statements, party_id: int, receiver: PartyId | str) -> None:
     """Give a party its lane in the transaction that registers it; its cursor stands at the log's head, so what is
     older is for a backfill (hub.delivery.backfill.start)."""
     await store.open_lane(session, party_id, str(receiver))

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub.store import log as store
-from hub.store.db import Database
+from hub.store.db import Database, Statements
 
 SHARD = 0
 """The one shard of today; it stands in every key, so that there can be more (one lock and cursor each)."""
@@ -15,7 +13,7 @@ KEPT = timedelta(days=7)
 
 
 async def append(
-    session: AsyncSession,
+    session: Statements,
     *,
     owner: str,
     module: str,

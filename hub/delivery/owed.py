@@ -3,14 +3,13 @@
 Written in the transaction that makes the debt; the lane pays it. The row asks for the whole object.
 """
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub.ocpi import headers
 from hub.store import lanes
+from hub.store.db import Statements
 
 
 async def add(
-    session: AsyncSession,
+    session: Statements,
     *,
     receiver: str,
     owner: str,
@@ -33,7 +32,7 @@ async def add(
 
 
 async def due_now(
-    session: AsyncSession, *, receiver: str, owner: str, module: str, key: str, correlation_id: str | None = None
+    session: Statements, *, receiver: str, owner: str, module: str, key: str, correlation_id: str | None = None
 ) -> None:
     """The direct push was answered: the lane confirms the newest state now. Owed again if another push of the same
     object had it settled meanwhile."""

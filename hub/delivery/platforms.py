@@ -13,13 +13,11 @@ from collections.abc import Callable, Collection, Coroutine
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hub import telemetry
 from hub.delivery.health import BUDGET, Health
 from hub.delivery.send import Sender
 from hub.store import health as store
-from hub.store.db import Database
+from hub.store.db import FAULTS, Database
 from hub.store.directory import DirectoryCache
 from hub.store.health import Pulse
 
@@ -123,7 +121,7 @@ class Platforms:
                     if await store.set_status(session, platform_id, "OFFLINE"):
                         log.warning("platform is OFFLINE: it answers neither deliveries nor GET versions; the hub "
                                     "goes on asking", platform=platform.name)  # fmt: skip
-        except (SQLAlchemyError, OSError) as error:
+        except FAULTS as error:
             log.warning("probe not noted", platform=platform.name, error=repr(error))
 
     async def _answered(self, platform_id: int, name: str) -> None:
@@ -147,7 +145,7 @@ class Platforms:
     async def _written(self, writing: Coroutine[Any, Any, None]) -> None:
         try:
             await writing
-        except (SQLAlchemyError, OSError) as error:
+        except FAULTS as error:
             log.warning("health of a platform not noted", error=repr(error))
 
     async def _write_failing(self, platform_id: int, failures: int, wait: float) -> None:

@@ -9,8 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub.delivery import audience, need
 from hub.delivery.audience import Index
 from hub.delivery.lanes import Lane
@@ -18,7 +16,7 @@ from hub.delivery.log import SHARD
 from hub.ocpi.module import Catalog
 from hub.store import lanes as lane_store
 from hub.store import log as store
-from hub.store.db import Database
+from hub.store.db import Database, Statements
 from hub.store.directory import DirectoryCache
 from hub.store.lanes import Debt
 from hub.store.log import Row
@@ -152,7 +150,7 @@ class Reader:
         self._index = Index(self._directory.now, self._catalog, self._attached)
 
 
-async def _standing(session: AsyncSession, lanes: Iterable[Lane], rows: Iterable[Row]) -> list[Debt]:
+async def _standing(session: Statements, lanes: Iterable[Lane], rows: Iterable[Row]) -> list[Debt]:
     objects = {(row.owner, row.module, row.key) for row in rows}
     receivers = [str(lane.receiver) for lane in lanes]
     return await lane_store.standing(session, receivers, objects) if objects and receivers else []

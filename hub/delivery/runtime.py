@@ -9,6 +9,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
+import uvloop
+
 from hub import telemetry
 from hub.delivery.chores import Chores
 from hub.delivery.engine import Engine
@@ -57,7 +59,7 @@ class Runtime:
             self._thread.join(timeout=STOP_TIME)
 
     def _main(self, opening: Opening) -> None:
-        asyncio.run(self._run(opening))
+        uvloop.run(self._run(opening))
 
     async def _run(self, opening: Opening) -> None:
         self._stop = asyncio.Event()

@@ -11,16 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub import telemetry
 from hub.delivery.lanes import Lane, Settlement
 from hub.delivery.log import SHARD
 from hub.delivery.policy import Judgement, Verdict
 from hub.store import lanes as store
 from hub.store import outgoing
-from hub.store.db import Database
+from hub.store.db import FAULTS, Database, Statements
 
 PAUSE = 0.01
 """Seconds between commits at the least."""
@@ -88,7 +85,7 @@ class Settler:
             try:
                 await self.settle()
                 await asyncio.sleep(PAUSE)
-            except (SQLAlchemyError, OSError) as error:
+            except FAULTS as error:
                 log.warning("outcomes not written yet, will try again", error=repr(error))
                 await asyncio.sleep(PAUSE_AFTER_ERROR)
             except Exception:  # a fault of ours: what is known must not be given up
@@ -135,7 +132,7 @@ class Settler:
             return await write(session, settlements, cdrs)
 
 
-async def write(session: AsyncSession, settlements: list[Settlement], cdrs: Cdrs) -> Written:
+async def write(session: Statements, settlements: list[Settlement], cdrs: Cdrs) -> Written:
     """Write settlements in the session's transaction."""
     marks: dict[tuple[str, str, str, str], int] = {}
     cleared = [mark for s in settlements for mark in s.cleared]

@@ -9,7 +9,6 @@ from datetime import timedelta
 from urllib.parse import urljoin
 
 import structlog
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.delivery import send as delivery
 from hub.exchange import forward
@@ -20,6 +19,7 @@ from hub.ocpi.client import NetworkError
 from hub.ocpi.errors import ConnectionProblem, HubError, NotFound, UnknownReceiver
 from hub.ocpi.types import PartyId
 from hub.store import messages
+from hub.store.db import Statements
 from hub.store.directory import PartyView
 from hub.store.journal import Hop
 from hub.store.messages import Callback
@@ -33,7 +33,7 @@ PATHS = {"command": "cb", "page": "page"}
 
 
 async def open_url(
-    hub: Hub, session: AsyncSession, kind: str, module: str, url: str, *, caller: PartyId, target: PartyId,
+    hub: Hub, session: Statements, kind: str, module: str, url: str, *, caller: PartyId, target: PartyId,
     correlation_id: str, lifetime: timedelta,
 ) -> str:  # fmt: skip
     """A hub URL that stands for `url` at `target` and that only `caller` may use."""

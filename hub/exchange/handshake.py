@@ -71,7 +71,7 @@ async def invite(hub: Hub, name: str, roles: Sequence[tuple[PartyId, str]]) -> s
     Parties that left (their platform is SUSPENDED) come back to the platform they had (CRED-036).
     """
     token = new_token()
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         platform = await _left_by(session, [str(code) for code, _ in roles]) or Platform(name=name)
         session.add(platform)
         await session.flush()
@@ -121,7 +121,7 @@ async def unregister(hub: Hub, access: Access) -> None:
     """DELETE credentials: the platform's tokens are void and its parties SUSPENDED (CRED-033..CRED-035)."""
     if access.kind != "C":
         raise MethodNotAllowed("this platform is not registered")
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await session.exec(delete(AccessToken).where(col(AccessToken.platform_id) == access.platform.id))
         platform = await session.get_one(Platform, access.platform.id)
         platform.status, platform.token_out = "SUSPENDED", None
@@ -169,7 +169,7 @@ async def _prepare(hub: Hub, name: str, roles: Sequence[tuple[PartyId, str]]) ->
 
     The platform will call our versions with this token while our POST is open; it opens no more until all is stored.
     """
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await parties.touch(session)
         former = await _left_by(session, [str(code) for code, _ in roles])
         platform = former or Platform(name=name)
@@ -188,7 +188,7 @@ async def _admit_all(hub: Hub, platform_id: int, theirs: Credentials, name: str 
     roles = [_role(entry) for entry in theirs["roles"]]
     if any(role.code == hub.code for role in roles):
         raise InvalidParameters(f"roles: the platform calls itself {hub.code}, which is this hub")
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await _readmit(session, platform_id, list(dict.fromkeys((role.code, role.role) for role in roles)))
         platform = await session.get_one(Platform, platform_id)
         platform.name = name or str(roles[0].business_details.get("name") or roles[0].code)[:NAME_LIMIT]
@@ -202,7 +202,7 @@ async def _readmit(session: AsyncSession, platform_id: int, roles: Sequence[tupl
 
 async def _forget(hub: Hub, platform_id: int, token_c: str, is_new: bool) -> None:
     """Take back what a handshake that the hub began, and that failed, had prepared."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await parties.touch(session)
         if is_new:
             await session.exec(delete(Platform).where(col(Platform.id) == platform_id))
@@ -252,7 +252,7 @@ async def _exchange(hub: Hub, access: Access, body: Credentials) -> Credentials:
 async def _admit(hub: Hub, platform_id: int, body: Credentials) -> list[Role]:
     """The roles of a Credentials object, each checked against the admission list and against who else holds it."""
     roles = [_role(entry) for entry in body["roles"]]
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         rows = await session.exec(select(Admission).where(Admission.platform_id == platform_id))
         admitted = {(row.code, row.role) for row in rows}
         for role in roles:
@@ -279,7 +279,7 @@ async def _store(
     began_with: str,
 ) -> None:
     """Make what was exchanged lasting. `began_with` is the kind of token that was shown first."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await parties.touch(session)  # first, so that the operator's orders come before or after, not in between
         platform = await session.get(Platform, platform_id)
         if platform is None:

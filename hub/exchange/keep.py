@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from hub.delivery import log, view
 from hub.ocpi import json, patch
 from hub.ocpi.errors import InvalidParameters, NotFound
@@ -13,6 +11,7 @@ from hub.ocpi.module import Module, Part, Ref
 from hub.ocpi.patch import Outcome, State
 from hub.ocpi.types import PartyId, check, parse_datetime
 from hub.store import objects
+from hub.store.db import Statements
 from hub.store.objects import EVERYBODY, Kept
 
 # One bad clock must not silence an object for ever.
@@ -56,10 +55,9 @@ def _children(body: dict[str, Any], part: Part) -> list[dict[str, Any]]:
     return [child for child in found if isinstance(child, dict)] if isinstance(found, list) else []
 
 
-async def apply(session: AsyncSession, change: Change) -> Outcome:
+async def apply(session: Statements, change: Change) -> Outcome:
     """Store a change if it is newer, and tell the lanes; says what became of it."""
     owner, name = str(change.ref.owner), change.module.name
-    await objects.lock(session, owner, name, change.key)
     own, everybody = await _rows(session, change, owner)
     outcome, state = _decide(change, own, everybody)
     if not outcome.changes or state is None:
@@ -94,7 +92,7 @@ def _whole(state: State, change: Change) -> None:
     check(change.module.level_model(len(change.ref.part_ids)), level or {})
 
 
-async def bury(session: AsyncSession, module: Module, ref: Ref, audience: str | None, correlation_id: str) -> bool:
+async def bury(session: Statements, module: Module, ref: Ref, audience: str | None, correlation_id: str) -> bool:
     """Leave tombstones where rows of the object are: of one audience, or of all (None). False if there was none."""
     owner, key = str(ref.owner), module.key(ref.object_id, ref.kind)
     await objects.lock(session, owner, module.name, key)
@@ -115,19 +113,29 @@ async def bury(session: AsyncSession, module: Module, ref: Ref, audience: str | 
     return bool(audiences)
 
 
-async def visible(session: AsyncSession, module: Module, ref: Ref, receiver: PartyId) -> dict[str, Any] | None:
+async def visible(session: Statements, module: Module, ref: Ref, receiver: PartyId) -> dict[str, Any] | None:
     """The object as `receiver` sees it."""
     key = module.key(ref.object_id, ref.kind)
     own, everybody = await objects.rows_for(session, str(ref.owner), module.name, key, str(receiver))
     return view.view(own, everybody, module)
 
 
-async def _rows(session: AsyncSession, change: Change, owner: str) -> tuple[Kept | None, Kept | None]:
-    """The row of the audience, and for a direct change of something also broadcast, everybody's."""
+async def _rows(session: Statements, change: Change, owner: str) -> tuple[Kept | None, Kept | None]:
+    """The row of the audience, and for a direct change of something also broadcast, everybody's; no other writer
+    changes them until the end of the transaction.
+
+    A broadcast builds on one row, which is a lock by itself. Where there is none yet, or two rows count, the lock of
+    the object stands for them.
+    """
     name, key = change.module.name, change.key
-    if change.audience == EVERYBODY:
-        return await objects.find(session, owner, name, key, EVERYBODY), None
-    return await objects.rows_for(session, owner, name, key, change.audience)
+    if change.audience != EVERYBODY:
+        await objects.lock(session, owner, name, key)
+        return await objects.rows_for(session, owner, name, key, change.audience)
+    own = await objects.find(session, owner, name, key, EVERYBODY)
+    if own is None:
+        await objects.lock(session, owner, name, key)
+        own = await objects.find(session, owner, name, key, EVERYBODY)
+    return own, None
 
 
 def _decide(change: Change, own: Kept | None, everybody: Kept | None) -> tuple[Outcome, State | None]:

@@ -24,7 +24,7 @@ _FORGET_BACKFILLS = text("DELETE FROM backfill WHERE receiver = ANY(:codes)")
 
 async def suspend(hub: Hub, platform_id: int) -> None:
     """Stop all traffic with a platform, both ways; Conflict when it is not registered or suspended already."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         platform = await _partner(session, platform_id)
         if platform.status == "PLANNED":
             raise Conflict("this platform has not registered: `knutpunkt platform remove` withdraws its invitation")
@@ -39,7 +39,7 @@ async def suspend(hub: Hub, platform_id: int) -> None:
 async def resume(hub: Hub, platform_id: int) -> str:
     """End a suspension, or a stop because the platform refused the hub's token: everything is delivered anew. The
     correlation id of the deliveries. Conflict when there is nothing to resume, or the platform has unregistered."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         platform = await _partner(session, platform_id)
         if platform.status != "SUSPENDED" and platform.stopped_reason is None:
             raise Conflict(f"this platform is {platform.status}, and nothing keeps deliveries from it")
@@ -62,7 +62,7 @@ async def change(hub: Hub, platform_id: int, resync: str | None, strict: bool | 
 
     From pull to push everything is delivered anew; then the correlation id of that.
     """
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         platform = await _partner(session, platform_id)
         pushed_again = resync == "push" and platform.resync == "pull" and platform.status in ("CONNECTED", "OFFLINE")
         platform.resync = platform.resync if resync is None else resync
@@ -81,7 +81,7 @@ async def remove(hub: Hub, platform_id: int) -> None:
     The CDR ledger stays, CDRs in custody stay owed (a party that comes back gets them), and so does what the hub keeps
     of the parties' objects: nobody is shown it while they are gone.
     """
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         platform = await _partner(session, platform_id)
         members = list(await session.exec(select(Party).where(Party.platform_id == platform_id).order_by("code")))
         codes = [party.code for party in members]

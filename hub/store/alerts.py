@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text
-from sqlmodel import Field, SQLModel, col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Field, SQLModel
+
+from hub.store.db import Statements
 
 WATCH = 7_216_404
 """The lock of whoever looks after the alerts at present."""
@@ -70,6 +71,9 @@ _RENEW = text(
     " AS v(id, detail) WHERE a.id = v.id"
 )
 _CLEAR = text("UPDATE alert SET cleared_at = now() WHERE id = ANY(CAST(:ids AS bigint[]))")
+_EVERY = text(
+    "SELECT * FROM alert WHERE CAST(:cleared AS boolean) OR cleared_at IS NULL ORDER BY cleared_at IS NOT NULL, id DESC"
+)
 _COUNT = text("SELECT kind, count(*) AS number FROM alert WHERE cleared_at IS NULL GROUP BY kind")
 # What is told first moves out of the way of others for as long as the webhook may take, so that one process tells it.
 _CLAIM = text(
@@ -87,50 +91,49 @@ _TOLD = text(
 _FORGET = text("DELETE FROM alert WHERE cleared_at < now() - interval '90 days'")
 
 
-async def lock(session: AsyncSession) -> bool:
+async def lock(session: Statements) -> bool:
     """Be the one who looks after the alerts until this transaction ends; False while another process is."""
     return bool((await session.execute(_LOCK, {"key": WATCH})).scalar_one())
 
 
-async def every(session: AsyncSession, cleared: bool) -> list[Alert]:
+async def every(session: Statements, cleared: bool) -> list[Alert]:
     """The open ones, newest first; after them the `cleared` ones, if they are wanted."""
-    wanted = select(Alert).order_by(col(Alert.cleared_at).is_not(None), col(Alert.id).desc())
-    return list(await session.exec(wanted if cleared else wanted.where(col(Alert.cleared_at).is_(None))))
+    return [Alert(**row) for row in await session.execute(_EVERY, {"cleared": cleared})]
 
 
-async def count_open(session: AsyncSession) -> dict[str, int]:
+async def count_open(session: Statements) -> dict[str, int]:
     """How many are open, by kind."""
     return {row.kind: row.number for row in await session.execute(_COUNT)}
 
 
-async def begin(session: AsyncSession, found: Iterable[tuple[str, str, str]]) -> None:
+async def begin(session: Statements, found: Iterable[tuple[str, str, str]]) -> None:
     """Raise alerts: kind, subject, detail."""
     kinds, subjects, details = map(list, zip(*found, strict=True))
     await session.execute(_RAISE, {"kinds": kinds, "subjects": subjects, "details": details})
 
 
-async def renew(session: AsyncSession, details: dict[int, str]) -> None:
+async def renew(session: Statements, details: dict[int, str]) -> None:
     """Write the present details of open alerts, by id."""
     await session.execute(_RENEW, {"ids": list(details), "details": list(details.values())})
 
 
-async def clear(session: AsyncSession, ids: Collection[int]) -> None:
+async def clear(session: Statements, ids: Collection[int]) -> None:
     """Their cause is over."""
     await session.execute(_CLEAR, {"ids": list(ids)})
 
 
-async def next_news(session: AsyncSession, pause: float, longest: float) -> News | None:
+async def next_news(session: Statements, pause: float, longest: float) -> News | None:
     """What the webhook is to be told next, if anything is due. Until it is `told` nobody else gets it for `pause`
     seconds, which double with each try up to `longest`."""
     row = (await session.execute(_CLAIM, {"pause": pause, "longest": longest})).first()
     return News(*row) if row is not None else None
 
 
-async def told(session: AsyncSession, news: News) -> None:
+async def told(session: Statements, news: News) -> None:
     """The webhook has taken it."""
     await session.execute(_TOLD, {"id": news.id, "cleared": news.cleared})
 
 
-async def forget(session: AsyncSession) -> None:
+async def forget(session: Statements) -> None:
     """Delete alerts that were cleared 90 days ago."""
     await session.execute(_FORGET)

@@ -16,6 +16,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.store.chargers import Charging, HeldCdr, Reading
+from hub.store.db import Statements
 
 LATE = timedelta(seconds=60)
 """A reading this long after the stop, or before the start, still belongs to the transaction (F48)."""
@@ -104,7 +105,7 @@ class Metered:
     raw: str
 
 
-async def metered(session: AsyncSession, readings: Sequence[Metered]) -> None:
+async def metered(session: Statements, readings: Sequence[Metered]) -> None:
     """Keep meter readings, and what they mean for the transactions they belong to."""
     columns = {
         "stations": [reading.station_id for reading in readings],

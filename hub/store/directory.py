@@ -193,9 +193,12 @@ class DirectoryCache:
 
     async def refresh(self) -> Directory:
         """Look at the version and load again if it moved."""
-        async with self._lock, self._db.unit_of_work() as session:
-            if await parties.version(session) != self.now.version:
-                self.now = await load(session, self._seal, self._open_policy)
+        async with self._lock:
+            async with self._db.unit_of_work() as unit:
+                moved = await parties.version(unit) != self.now.version
+            if moved:
+                async with self._db.session() as session:
+                    self.now = await load(session, self._seal, self._open_policy)
         return self.now
 
     async def start(self) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.store import messages
+from hub.store.db import Statements
 from hub.store.outgoing import Identity
 from hub.store.seal import Seal
 
@@ -98,13 +98,13 @@ _CUSTODY = text(
 )
 
 
-async def arrivals(session: AsyncSession, about: Identity, correlation_id: str, since: datetime) -> dict[str, Arrival]:
+async def arrivals(session: Statements, about: Identity, correlation_id: str, since: datetime) -> dict[str, Arrival]:
     """By receiver, how the object came to it: in the name of this correlation id or else of a newer one."""
     names = {**_names(about), "correlation_id": correlation_id, "since": since}
     return {row[0]: Arrival(*row) for row in await session.execute(_ARRIVALS, names)}
 
 
-async def due(session: AsyncSession, seal: Seal, about: Identity) -> dict[str, Due]:
+async def due(session: Statements, seal: Seal, about: Identity) -> dict[str, Due]:
     """By receiver, what is owed of the object."""
     owner, module, key = about
     names = {"owner": owner, "module": module, "key": None if module in messages.PERSONAL else key}
@@ -113,7 +113,7 @@ async def due(session: AsyncSession, seal: Seal, about: Identity) -> dict[str, D
 
 
 async def standings(
-    session: AsyncSession,
+    session: Statements,
     shard: int,
     about: Identity,
     correlation_id: str,
@@ -126,7 +126,7 @@ async def standings(
     return {row[0]: Standing(*row) for row in rows}
 
 
-async def custody(session: AsyncSession, about: Identity) -> Custody | None:
+async def custody(session: Statements, about: Identity) -> Custody | None:
     """Where a CDR is, None when the ledger does not have it."""
     row = (await session.execute(_CUSTODY, {"owner": about[0], "key": about[2]})).one_or_none()
     return Custody(*row) if row else None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.store import parties
+from hub.store.db import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +45,33 @@ _STATUS = text(
 )
 
 
-async def pulses(session: AsyncSession, platform_ids: Collection[int]) -> dict[int, Pulse]:
+async def pulses(session: Statements, platform_ids: Collection[int]) -> dict[int, Pulse]:
     """How these platforms do."""
     return {row[0]: Pulse(*row) for row in await session.execute(_PULSES, {"ids": list(platform_ids)})}
 
 
-async def failing(session: AsyncSession, platform_id: int, failures: int, wait: float) -> None:
+async def failing(session: Statements, platform_id: int, failures: int, wait: float) -> None:
     """Note a failure and when the next try is due."""
     await session.execute(_FAILING, {"id": platform_id, "failures": failures, "wait": wait})
 
 
-async def well(session: AsyncSession, platform_id: int) -> None:
+async def well(session: Statements, platform_id: int) -> None:
     """Note that the platform takes deliveries again."""
     await session.execute(_WELL, {"id": platform_id})
 
 
-async def stop(session: AsyncSession, platform_id: int, reason: str) -> bool:
+async def stop(session: Statements, platform_id: int, reason: str) -> bool:
     """Stop all lanes of a platform until new credentials clear `stopped_reason`; False when they were stopped."""
     return (await session.execute(_STOP, {"id": platform_id, "reason": reason})).first() is not None
 
 
-async def claim_probe(session: AsyncSession, platform_id: int, wait: float, at_once: bool) -> bool:
+async def claim_probe(session: Statements, platform_id: int, wait: float, at_once: bool) -> bool:
     """Take the right to probe a platform and set the next probe's time; one worker gets it."""
     names = {"id": platform_id, "wait": wait, "at_once": at_once}
     return (await session.execute(_CLAIM, names)).first() is not None
 
 
-async def set_status(session: AsyncSession, platform_id: int, status: str) -> bool:
+async def set_status(session: Statements, platform_id: int, status: str) -> bool:
     """CONNECTED or OFFLINE, told to every process; False when there was nothing to change."""
     if (await session.execute(_STATUS, {"id": platform_id, "status": status})).first() is None:
         return False

@@ -17,10 +17,9 @@ import structlog
 from sqlalchemy import Column, DateTime, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.ocpi import json
-from hub.store.db import Database
+from hub.store.db import Database, Statements
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +59,7 @@ _END = text("DELETE FROM heartbeat WHERE process = :process")
 _ALL = text(
     "SELECT process, kind, started_at, at, extract(epoch FROM now() - at)::float8, figures"
     " FROM heartbeat ORDER BY process"
-).columns(figures=JSONB)
+)
 _INHERIT = text(
     "WITH dead AS (DELETE FROM heartbeat WHERE process = :dead RETURNING started_at)"
     " UPDATE heartbeat h SET started_at = dead.started_at FROM dead WHERE h.process = :heir"
@@ -80,22 +79,22 @@ class Sign:
     figures: dict[str, Any]
 
 
-async def every(session: AsyncSession) -> list[Sign]:
+async def every(session: Statements) -> list[Sign]:
     """The last sign of life of every process that has not ended well."""
     return [Sign(*row) for row in await session.execute(_ALL)]
 
 
-async def shown(session: AsyncSession, kind: str) -> None:
+async def shown(session: Statements, kind: str) -> None:
     """A process that writes no rows itself, and of which there is one in a hub, has shown that it lives."""
     await session.execute(_SHOWN, {"kind": kind})
 
 
-async def inherit(session: AsyncSession, dead: str, heir: str) -> None:
+async def inherit(session: Statements, dead: str, heir: str) -> None:
     """A process has taken the place of a dead one, whose row goes: its place began when that of the dead one did."""
     await session.execute(_INHERIT, {"dead": dead, "heir": heir})
 
 
-async def forget(session: AsyncSession, processes: Collection[str]) -> None:
+async def forget(session: Statements, processes: Collection[str]) -> None:
     """Take the rows of dead processes away."""
     await session.execute(_FORGET, {"processes": list(processes)})
 

@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.ocpi import json
+from hub.store.db import Statements
 
 LOCKS = 7_216_403
 """The space of the lanes' locks, held by a session of the worker; the second number is the party id."""
@@ -151,13 +151,13 @@ _DUE = text(
     " extract(epoch FROM o.next_at - now())::float8, o.reason, o.parked, o.mark"
     " FROM unnest(CAST(:receivers AS text[])) AS r CROSS JOIN LATERAL (SELECT * FROM owed"
     " WHERE receiver = r AND NOT parked AND next_at <= now() ORDER BY next_at LIMIT :limit) AS o"
-).columns(need=JSONB)
+)
 _STANDING = text(
     "SELECT o.receiver, owner, module, key, o.need, o.correlation_id, o.tries,"
     " extract(epoch FROM o.next_at - now())::float8, o.reason, o.parked, o.mark"
     " FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[])) AS v(owner, module, key)"
     " JOIN owed o USING (owner, module, key) WHERE o.receiver = ANY(CAST(:receivers AS text[]))"
-).columns(need=JSONB)
+)
 _SETTLE = text("DELETE FROM owed WHERE mark = ANY(CAST(:marks AS bigint[]))")
 _RENEW = text(
     "UPDATE owed o SET need = CAST(v.need AS jsonb), correlation_id = v.correlation_id, tries = v.tries,"
@@ -199,55 +199,55 @@ _PROGRESS = text(
 _FINISH = text("DELETE FROM backfill WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
-async def open_lane(session: AsyncSession, party_id: int, receiver: str) -> None:
+async def open_lane(session: Statements, party_id: int, receiver: str) -> None:
     """Give a party its lane, or start it anew: the cursor stands at the log's head."""
     await session.execute(_OPEN, {"party_id": party_id, "receiver": receiver})
     await to_head(session, [party_id])
 
 
-async def to_head(session: AsyncSession, party_ids: Collection[int]) -> None:
+async def to_head(session: Statements, party_ids: Collection[int]) -> None:
     """Put cursors at the log's head; what they skip is for a backfill of the same transaction."""
     await session.execute(_AT_HEAD, {"party_ids": list(party_ids)})
 
 
-async def every(session: AsyncSession) -> dict[int, str]:
+async def every(session: Statements) -> dict[int, str]:
     """The receiver of each lane, by party id."""
     return {row[0]: row[1] for row in await session.execute(_LANES)}
 
 
-async def cursors(session: AsyncSession, shard: int, party_ids: Collection[int]) -> dict[int, int]:
+async def cursors(session: Statements, shard: int, party_ids: Collection[int]) -> dict[int, int]:
     """Where lanes stand."""
     found = await session.execute(_CURSORS, {"shard": shard, "party_ids": list(party_ids)})
     return {row[0]: row[1] for row in found}
 
 
-async def advance(session: AsyncSession, shard: int, positions: Mapping[int, int]) -> set[int]:
+async def advance(session: Statements, shard: int, positions: Mapping[int, int]) -> set[int]:
     """Move cursors on, never back; those that were not below the kept tail and so could move (see `fallen`)."""
     values = {"party_ids": list(positions), "positions": list(positions.values())}
     return set((await session.execute(_ADVANCE, {"shard": shard, **values})).scalars())
 
 
-async def fallen(session: AsyncSession, shard: int, party_ids: Collection[int]) -> list[int]:
+async def fallen(session: Statements, shard: int, party_ids: Collection[int]) -> list[int]:
     """The lanes whose cursor is below the kept tail, so that rows they had not read may be gone."""
     found = await session.execute(_FALLEN, {"shard": shard, "party_ids": list(party_ids)})
     return list(found.scalars())
 
 
 async def add(
-    session: AsyncSession, *, receiver: str, owner: str, module: str, key: str, correlation_id: str, due_in: float
+    session: Statements, *, receiver: str, owner: str, module: str, key: str, correlation_id: str, due_in: float
 ) -> None:
     """Owe a receiver the whole of an object, from `due_in` seconds on; a parked one is owed again."""
     names = {"receiver": receiver, "owner": owner, "module": module, "key": key, "whole": WHOLE}
     await session.execute(_ADD, {**names, "correlation_id": correlation_id, "due_in": due_in})
 
 
-async def due(session: AsyncSession, receivers: Collection[str], limit: int) -> list[Debt]:
+async def due(session: Statements, receivers: Collection[str], limit: int) -> list[Debt]:
     """What is due now: at most `limit` rows a receiver, longest due first."""
     return [Debt(*row) for row in await session.execute(_DUE, {"receivers": list(receivers), "limit": limit})]
 
 
 async def standing(
-    session: AsyncSession, receivers: Collection[str], objects: Iterable[tuple[str, str, str]]
+    session: Statements, receivers: Collection[str], objects: Iterable[tuple[str, str, str]]
 ) -> list[Debt]:
     """What these receivers are owed already of these (owner, module, key), parked or not."""
     owners, modules, keys = zip(*objects, strict=True)
@@ -255,12 +255,12 @@ async def standing(
     return [Debt(*row) for row in await session.execute(_STANDING, names)]
 
 
-async def settle(session: AsyncSession, marks: Collection[int]) -> None:
+async def settle(session: Statements, marks: Collection[int]) -> None:
     """Take away the rows with these marks; one that was written anew since has another and stays."""
     await session.execute(_SETTLE, {"marks": list(marks)})
 
 
-async def owe(session: AsyncSession, debts: Collection[Debt]) -> dict[tuple[str, str, str, str], int]:
+async def owe(session: Statements, debts: Collection[Debt]) -> dict[tuple[str, str, str, str], int]:
     """Write debts, one at most for each receiver and object. The new marks by (receiver, owner, module, key), but not
     of rows that somebody else had written meanwhile: they are not the caller's to take away."""
     known = [debt for debt in debts if debt.mark is not None]
@@ -295,7 +295,7 @@ def _columns(debts: Collection[Debt]) -> dict[str, Any]:
 
 
 async def start_backfill(
-    session: AsyncSession, receiver: str, pairs: Iterable[tuple[str, str]], reason: str, correlation_id: str
+    session: Statements, receiver: str, pairs: Iterable[tuple[str, str]], reason: str, correlation_id: str
 ) -> None:
     """Begin, or begin again, the full delivery of these (owner, module) pairs to a receiver."""
     found = sorted(set(pairs))
@@ -304,12 +304,12 @@ async def start_backfill(
     await session.execute(_START, names | pair_names)
 
 
-async def backfills(session: AsyncSession, receivers: Collection[str]) -> list[Walk]:
+async def backfills(session: Statements, receivers: Collection[str]) -> list[Walk]:
     """The backfills of these receivers, oldest first."""
     return [Walk(*row) for row in await session.execute(_WALKS, {"receivers": list(receivers)})]
 
 
-async def progress(session: AsyncSession, walked: Mapping[int, int], finished: Collection[int]) -> None:
+async def progress(session: Statements, walked: Mapping[int, int], finished: Collection[int]) -> None:
     """How far backfills have come, by id, and those that are done; one begun again has another id."""
     if walked:
         await session.execute(_PROGRESS, {"ids": list(walked), "last_ids": list(walked.values())})

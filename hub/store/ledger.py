@@ -23,7 +23,8 @@ from sqlalchemy import (
     text,
 )
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.store.db import Statements
 
 
 class Cdr(SQLModel, table=True):
@@ -133,36 +134,36 @@ _BODY = text("INSERT INTO cdr_body (seq, body) VALUES (:seq, :body)")
 _DELIVERY = text("INSERT INTO cdr_delivery (seq, state, location) VALUES (:seq, :state, :location)")
 
 
-async def find(session: AsyncSession, owner: str, key: str) -> Recorded | None:
+async def find(session: Statements, owner: str, key: str) -> Recorded | None:
     """The CDR with this id of this owner."""
     row = (await session.execute(_FIND, {"owner": owner, "key": key})).one_or_none()
     return Recorded(*row) if row else None
 
 
-async def at(session: AsyncSession, public_id: str) -> Recorded | None:
+async def at(session: Statements, public_id: str) -> Recorded | None:
     """The CDR behind the last segment of its Location, if this session's party may see it."""
     row = (await session.execute(_AT, {"public_id": public_id})).one_or_none()
     return Recorded(*row) if row else None
 
 
-async def claim(session: AsyncSession, owner: str, key: str, digest: bytes, receiver: str, patience: timedelta) -> bool:
+async def claim(session: Statements, owner: str, key: str, digest: bytes, receiver: str, patience: timedelta) -> bool:
     """Record the intent to hand a CDR over; False when another attempt stands in the way (see `intent`)."""
     names = {"owner": owner, "key": key, "hash": digest, "receiver": receiver, "patience": patience}
     return (await session.execute(_CLAIM, names)).first() is not None
 
 
-async def intent(session: AsyncSession, owner: str, key: str) -> tuple[bytes, str, str] | None:
+async def intent(session: Statements, owner: str, key: str) -> tuple[bytes, str, str] | None:
     """Hash, receiver and state of the attempt on record."""
     row = (await session.execute(_INTENT, {"owner": owner, "key": key})).one_or_none()
     return (bytes(row[0]), row[1], row[2]) if row else None
 
 
-async def settle(session: AsyncSession, owner: str, key: str, state: str) -> None:
+async def settle(session: Statements, owner: str, key: str, state: str) -> None:
     """What became of the attempt: `refused`, `ambiguous` or `done`."""
     await session.execute(_SETTLE, {"owner": owner, "key": key, "state": state})
 
 
-async def record(session: AsyncSession, facts: dict[str, Any], body: str, state: str, location: str | None) -> str:
+async def record(session: Statements, facts: dict[str, Any], body: str, state: str, location: str | None) -> str:
     """Enter a CDR with its body and where it is; its public id. `facts` are the columns of `cdr`."""
     public_id = secrets.token_urlsafe(24)
     seq = int((await session.execute(_RECORD, {**facts, "public_id": public_id})).scalar_one())

@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Identity, Index, SmallInteger, Text, text
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.store.db import Statements
 
 CHANNEL = "change_log"
 """What stamping notifies: the lane holders listen here."""
@@ -127,7 +128,7 @@ _PRUNE = text("DELETE FROM change_log WHERE shard = :shard AND position <= :tail
 
 
 async def append(
-    session: AsyncSession,
+    session: Statements,
     *,
     owner: str,
     module: str,
@@ -144,7 +145,7 @@ async def append(
     await session.execute(_APPEND, {**values, "correlation_id": correlation_id})
 
 
-async def stamp(session: AsyncSession, shard: int, full: bool, limit: int = STAMPED_AT_ONCE) -> tuple[int, int]:
+async def stamp(session: Statements, shard: int, full: bool, limit: int = STAMPED_AT_ONCE) -> tuple[int, int]:
     """Give positions to at most `limit` committed rows, and notify: how many, and the last position of the log. The
     session must be fresh: the lock comes first, so that the search sees all that the stamper before committed. `full`
     searches below the low water."""
@@ -161,19 +162,19 @@ async def stamp(session: AsyncSession, shard: int, full: bool, limit: int = STAM
     return len(ids), head + len(ids)
 
 
-async def head(session: AsyncSession, shard: int) -> Head:
+async def head(session: Statements, shard: int) -> Head:
     """Where the log of a shard ends and begins."""
     return Head(*(await session.execute(_HEAD, {"shard": shard})).one())
 
 
-async def read(session: AsyncSession, shard: int, after: int, limit: int) -> tuple[list[Row], int | None]:
+async def read(session: Statements, shard: int, after: int, limit: int) -> tuple[list[Row], int | None]:
     """The next rows in order of position, and the directory's version as that very statement saw it."""
     found = (await session.execute(_READ, {"shard": shard, "after": after, "limit": limit})).all()
     return [Row(*row[:8]) for row in found], found[-1][8] if found else None
 
 
 async def folded(
-    session: AsyncSession, shard: int, after: int, upto: int, receiver: str, wanted: Sequence[tuple[str, str]]
+    session: Statements, shard: int, after: int, upto: int, receiver: str, wanted: Sequence[tuple[str, str]]
 ) -> list[Row]:
     """What concerns one receiver between two positions, equal changes folded: direct ones to it, and broadcasts of
     the (owner, module) pairs in `wanted`."""
@@ -182,7 +183,7 @@ async def folded(
     return [Row(*row) for row in await session.execute(_FOLDED, names | pairs)]
 
 
-async def old(session: AsyncSession, shard: int, age: timedelta) -> tuple[int | None, bool]:
+async def old(session: Statements, shard: int, age: timedelta) -> tuple[int | None, bool]:
     """The position up to which the oldest rows are older than `age`, and whether there may be more of them."""
     tail = (await head(session, shard)).tail
     names = {"shard": shard, "age": age, "tail": tail, "limit": PRUNED_AT_ONCE}
@@ -190,11 +191,11 @@ async def old(session: AsyncSession, shard: int, age: timedelta) -> tuple[int | 
     return position, position is not None and seen == PRUNED_AT_ONCE
 
 
-async def raise_tail(session: AsyncSession, shard: int, tail: int) -> None:
+async def raise_tail(session: Statements, shard: int, tail: int) -> None:
     """Declare the rows up to `tail` gone: to be committed before they are."""
     await session.execute(_RAISE_TAIL, {"shard": shard, "tail": tail})
 
 
-async def prune(session: AsyncSession, shard: int, tail: int) -> None:
+async def prune(session: Statements, shard: int, tail: int) -> None:
     """Delete the rows up to `tail`. A row without a position is never touched."""
     await session.execute(_PRUNE, {"shard": shard, "tail": tail})

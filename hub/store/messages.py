@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Text, text
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.store.db import Statements, Unit
 from hub.store.outgoing import Identity
 from hub.store.seal import Seal
 
@@ -110,7 +110,7 @@ Row = tuple[Any, ...]
 
 
 async def open_callback(
-    session: AsyncSession,
+    session: Statements,
     *,
     kind: str,
     module: str,
@@ -127,18 +127,18 @@ async def open_callback(
     return callback_id
 
 
-async def find_callback(session: AsyncSession, callback_id: str, kind: str) -> Callback | None:
+async def find_callback(session: Statements, callback_id: str, kind: str) -> Callback | None:
     """The callback behind an opaque id, unless it has expired."""
     row = (await session.execute(_FIND, {"id": callback_id, "kind": kind})).mappings().one_or_none()
     return Callback(**row) if row else None
 
 
-async def forget_callback(session: AsyncSession, callback_id: str) -> None:
+async def forget_callback(session: Statements, callback_id: str) -> None:
     """End a callback before its time."""
     await session.execute(_FORGET, {"id": callback_id})
 
 
-async def expire_callbacks(session: AsyncSession) -> None:
+async def expire_callbacks(session: Statements) -> None:
     """Delete what has expired."""
     await session.execute(_EXPIRE)
 
@@ -149,20 +149,18 @@ def filed(seal: Seal, about: Identity) -> Identity:
     return (owner, module, seal.pseudonym(key)) if module in PERSONAL else about
 
 
-async def write(session: AsyncSession, rows: Collection[Row]) -> None:
+async def write(unit: Unit, rows: Collection[Row]) -> None:
     """Add hops, by COPY, at less than half the cost of an INSERT. Raises asyncpg.CheckViolationError when a day has no
     partition."""
-    connection = await (await session.connection()).get_raw_connection()
-    driver: Any = connection.driver_connection
-    await driver.copy_records_to_table("hop", records=rows, columns=_COLUMNS)
+    await unit.copy("hop", _COLUMNS, rows)
 
 
-async def roll(session: AsyncSession, days: int) -> None:
+async def roll(session: Statements, days: int) -> None:
     """Make the partitions of the days to come, and drop those of days that are over for more than `days` days."""
     await session.execute(_ROLL, {"days": days})
 
 
-async def trace(session: AsyncSession, correlation_id: str) -> list[dict[str, Any]]:
+async def trace(session: Statements, correlation_id: str) -> list[dict[str, Any]]:
     """The hops of a correlation id, in order, the first 5,000 of them."""
     rows = await session.execute(_HOPS, {"correlation_id": correlation_id, "limit": SHOWN_AT_MOST})
     return [dict(row) for row in rows.mappings()]

@@ -10,22 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Identity,
-    Index,
-    Text,
-    UniqueConstraint,
-    and_,
-    bindparam,
-    select,
-    text,
-)
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel, col
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Field, SQLModel
+
+from hub.store.db import Statements
 
 EVERYBODY = "*"
 
@@ -69,34 +58,11 @@ class Kept:
     stored_at: datetime
 
 
-_COLUMNS = (
-    col(KeptObject.id),
-    col(KeptObject.owner),
-    col(KeptObject.key),
-    col(KeptObject.audience),
-    col(KeptObject.body),
-    col(KeptObject.times),
-    col(KeptObject.last_updated),
-    col(KeptObject.deleted),
-    col(KeptObject.stored_at),
-)
-_OBJECT = and_(
-    col(KeptObject.owner) == bindparam("owner"),
-    col(KeptObject.module) == bindparam("module"),
-    col(KeptObject.key) == bindparam("key"),
-)
-_ONE = select(*_COLUMNS).where(_OBJECT, col(KeptObject.audience) == bindparam("audience")).with_for_update()
-_VIEW = select(*_COLUMNS).where(_OBJECT, col(KeptObject.audience).in_(bindparam("audiences", expanding=True)))
-_HOLDERS = (
-    select(*_COLUMNS)
-    .where(
-        col(KeptObject.module) == bindparam("module"),
-        col(KeptObject.key) == bindparam("key"),
-        col(KeptObject.deleted).is_(False),
-    )
-    .order_by(col(KeptObject.stored_at).desc())
-    .limit(20)
-)
+_KEPT = "SELECT id, owner, key, audience, body, times, last_updated, deleted, stored_at FROM object WHERE "
+_OBJECT = "owner = :owner AND module = :module AND key = :key AND "
+_ONE = text(_KEPT + _OBJECT + "audience = :audience FOR UPDATE")
+_VIEW = text(_KEPT + _OBJECT + "audience IN ('*', :receiver)")
+_HOLDERS = text(_KEPT + "module = :module AND key = :key AND NOT deleted ORDER BY stored_at DESC LIMIT 20")
 _WRITE = text(
     "INSERT INTO object (owner, module, key, audience, body, times, last_updated, deleted)"
     " VALUES (:owner, :module, :key, :audience, :body, CAST(:times AS jsonb), :last_updated, :deleted)"
@@ -116,12 +82,12 @@ _BURY = text(
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
-async def lock(session: AsyncSession, owner: str, module: str, key: str) -> None:
+async def lock(session: Statements, owner: str, module: str, key: str) -> None:
     """Serialise the writers of one object until the end of the transaction, also while it has no row yet."""
     await session.execute(_LOCK, {"name": f"{owner}/{module}/{key}"})
 
 
-async def find(session: AsyncSession, owner: str, module: str, key: str, audience: str) -> Kept | None:
+async def find(session: Statements, owner: str, module: str, key: str, audience: str) -> Kept | None:
     """The row of one audience, locked for update."""
     names = {"owner": owner, "module": module, "key": key, "audience": audience}
     row = (await session.execute(_ONE, names)).one_or_none()
@@ -129,39 +95,37 @@ async def find(session: AsyncSession, owner: str, module: str, key: str, audienc
 
 
 async def rows_for(
-    session: AsyncSession, owner: str, module: str, key: str, receiver: str
+    session: Statements, owner: str, module: str, key: str, receiver: str
 ) -> tuple[Kept | None, Kept | None]:
     """The two rows a receiver's view is made of: its own and everybody's."""
-    names = {"owner": owner, "module": module, "key": key, "audiences": [EVERYBODY, receiver]}
+    names = {"owner": owner, "module": module, "key": key, "receiver": receiver}
     rows = {row.audience: Kept(*row) for row in await session.execute(_VIEW, names)}
     return rows.get(receiver), rows.get(EVERYBODY)
 
 
-async def write(
-    session: AsyncSession, owner: str, module: str, key: str, audience: str, values: dict[str, Any]
-) -> None:
+async def write(session: Statements, owner: str, module: str, key: str, audience: str, values: dict[str, Any]) -> None:
     """Insert or replace a row; `values` are body, times (JSON text), last_updated and deleted."""
     await session.execute(_WRITE, {"owner": owner, "module": module, "key": key, "audience": audience, **values})
 
 
-async def bury(session: AsyncSession, owner: str, module: str, key: str, audience: str | None) -> list[str]:
+async def bury(session: Statements, owner: str, module: str, key: str, audience: str | None) -> list[str]:
     """Turn rows of an object into tombstones; the audiences whose row was alive."""
     names = {"owner": owner, "module": module, "key": key, "audience": audience}
     return list((await session.execute(_BURY, names)).scalars())
 
 
-async def take_own_copy(session: AsyncSession, owner: str, module: str, key: str, audience: str) -> None:
+async def take_own_copy(session: Statements, owner: str, module: str, key: str, audience: str) -> None:
     """Give a party a row of its own of what everybody has, so that it can be deleted for this party alone."""
     names = {"owner": owner, "module": module, "key": key, "audience": audience}
     await session.execute(_OWN_COPY, names)
 
 
-async def is_broadcast(session: AsyncSession, owner: str, module: str, key: str) -> bool:
+async def is_broadcast(session: Statements, owner: str, module: str, key: str) -> bool:
     """Whether everybody has a row of this object."""
     names = {"owner": owner, "module": module, "key": key}
     return (await session.execute(_IS_BROADCAST, names)).first() is not None
 
 
-async def by_key(session: AsyncSession, module: str, key: str) -> list[Kept]:
+async def by_key(session: Statements, module: str, key: str) -> list[Kept]:
     """The live rows of a key whoever owns them, newest first: who owns a token, which location a session is at."""
     return [Kept(*row) for row in await session.execute(_HOLDERS, {"module": module, "key": key})]

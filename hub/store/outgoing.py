@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.store.db import Statements
 from hub.store.objects import EVERYBODY, Kept
 
 Identity = tuple[str, str, str]
@@ -34,7 +33,7 @@ _STATES = text(
     " o.id, owner, key, o.audience, o.body, o.times, o.last_updated, o.deleted, o.stored_at"
     " FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[])) AS v(owner, module, key)"
     " JOIN object o USING (owner, module, key) WHERE o.audience = ANY(CAST(:audiences AS text[]))"
-).columns(times=JSONB)
+)
 _CDRS = text(
     "SELECT c.seq, owner, key, c.receiver, b.body, c.last_updated, c.recorded_at,"
     " c.credit_of IS NOT NULL AND EXISTS (SELECT FROM owed w WHERE w.receiver = c.receiver AND w.owner = c.owner"
@@ -62,7 +61,7 @@ _PAGE = text(
 
 
 async def states(
-    session: AsyncSession, objects: Iterable[Identity], receivers: Collection[str]
+    session: Statements, objects: Iterable[Identity], receivers: Collection[str]
 ) -> tuple[dict[Identity, dict[str, Kept]], int]:
     """The rows of these objects for everybody and for these receivers, by object and audience; and the version of
     the directory that the same statement saw."""
@@ -76,27 +75,27 @@ async def states(
     return found, version
 
 
-async def cdrs(session: AsyncSession, module: str, objects: Iterable[tuple[str, str]]) -> list[Cdr]:
+async def cdrs(session: Statements, module: str, objects: Iterable[tuple[str, str]]) -> list[Cdr]:
     """CDRs by (owner, key); `module` is the name under which CDRs are owed."""
     owners, keys = zip(*objects, strict=True)
     found = await session.execute(_CDRS, {"module": module, "owners": list(owners), "keys": list(keys)})
     return [Cdr(r[0], r[1], r[2], r[3], Kept(r[0], r[1], r[2], r[3], r[4], {}, r[5], False, r[6]), r[7]) for r in found]
 
 
-async def cdrs_delivered(session: AsyncSession, delivered: Collection[tuple[int, str | None, int | None]]) -> None:
+async def cdrs_delivered(session: Statements, delivered: Collection[tuple[int, str | None, int | None]]) -> None:
     """CDRs (seq, the receiver's Location, HTTP status) have left the hub's custody."""
     seqs, locations, statuses = zip(*delivered, strict=True)
     await session.execute(_DELIVERED, {"seqs": list(seqs), "locations": list(locations), "statuses": list(statuses)})
 
 
-async def cdrs_held_up(session: AsyncSession, failed: Collection[tuple[int, str, int | None]]) -> None:
+async def cdrs_held_up(session: Statements, failed: Collection[tuple[int, str, int | None]]) -> None:
     """Why CDRs (seq, reason, HTTP status) are still in custody."""
     seqs, details, statuses = zip(*failed, strict=True)
     await session.execute(_DETAIL, {"seqs": list(seqs), "details": list(details), "statuses": list(statuses)})
 
 
 async def page(
-    session: AsyncSession, owner: str, module: str, receiver: str, after: int, limit: int, tombstones: bool
+    session: Statements, owner: str, module: str, receiver: str, after: int, limit: int, tombstones: bool
 ) -> list[tuple[int, str]]:
     """The next objects (id of the row, key) that `receiver` may see, in the order of first arrival."""
     names = {"owner": owner, "module": module, "receiver": receiver, "tombstones": tombstones}

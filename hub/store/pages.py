@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.ocpi.paging import PageQuery
+from hub.store.db import Statements
 from hub.store.objects import EVERYBODY, Kept
 
 
@@ -40,7 +40,7 @@ _ALL = "o.id, o.owner, o.key, o.audience, o.body, o.times, o.last_updated, o.del
 _CDRS = " FROM cdr c JOIN cdr_body b USING (seq) WHERE c.receiver = :reader AND c.owner = ANY(:owners)"
 
 
-async def objects(session: AsyncSession, module: str, reader: str, owners: list[str], page: PageQuery) -> Page:
+async def objects(session: Statements, module: str, reader: str, owners: list[str], page: PageQuery) -> Page:
     """A page of the objects of `module` of these owners that `reader` may see."""
     names: dict[str, Any] = {"module": module, "reader": reader, "owners": owners}
     where, bounds = _bounds(_CHANGED, page)
@@ -55,7 +55,7 @@ async def objects(session: AsyncSession, module: str, reader: str, owners: list[
     return Page(pairs, total, _id(pairs[-1]) if pairs else None)
 
 
-async def cdrs(session: AsyncSession, reader: str, owners: list[str], page: PageQuery) -> Page:
+async def cdrs(session: Statements, reader: str, owners: list[str], page: PageQuery) -> Page:
     """A page of the CDRs for `reader`; nobody else's are ever in it (CDR-015)."""
     names: dict[str, Any] = {"reader": reader, "owners": owners}
     where, bounds = _bounds("c.last_updated", page)

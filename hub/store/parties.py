@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.store.db import Statements
 
 NOW = text("now()")
 
@@ -122,12 +123,12 @@ _TOUCH = text("UPDATE counter SET value = value + 1 WHERE name = 'directory'")
 _VERSION = text("SELECT value FROM counter WHERE name = 'directory'")
 
 
-async def touch(session: AsyncSession) -> None:
+async def touch(session: Statements) -> None:
     """Make every process reload its Directory: part of each transaction that changes what is in this file."""
     await session.execute(_TOUCH)
     await session.execute(text("NOTIFY directory"))
 
 
-async def version(session: AsyncSession) -> int:
+async def version(session: Statements) -> int:
     """The version of what is in this file now."""
     return int((await session.execute(_VERSION)).scalar_one())

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.ocpi.types import masked
 from hub.store import alerts, heartbeats
+from hub.store.db import Statements
 from hub.store.heartbeats import Sign
 from hub.store.lanes import LOCKS
 
@@ -136,7 +136,7 @@ _HELD = text(
 _NUMBERS = text("SELECT now(), (SELECT count(*) FROM backfill), pg_database_size(current_database())")
 
 
-async def look(session: AsyncSession) -> Vitals:
+async def look(session: Statements) -> Vitals:
     """Read it all."""
     now, backfills, size = (await session.execute(_NUMBERS)).one()
     return Vitals(
@@ -153,7 +153,7 @@ async def look(session: AsyncSession) -> Vitals:
     )
 
 
-async def _debts(session: AsyncSession) -> list[DebtRow]:
+async def _debts(session: Statements) -> list[DebtRow]:
     counts = (await session.execute(_DEBTS)).all()
     marks = [row.first for row in counts if row.first is not None]
     parked = {row.mark: row for row in await session.execute(_PARKED, {"marks": marks})} if marks else {}

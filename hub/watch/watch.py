@@ -12,14 +12,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.delivery import audience, broker
 from hub.exchange.context import Hub
 from hub.ocpi.client import Outbound
 from hub.store import alerts, heartbeats, vitals
 from hub.store.alerts import Alert
+from hub.store.db import FAULTS, Statements
 from hub.store.heartbeats import Sign
 from hub.store.vitals import Vitals
 from hub.watch import judge
@@ -103,7 +102,7 @@ class Watch:
             await asyncio.sleep(self._limits.every / 2)
             try:
                 await self._webhook.tell()
-            except (SQLAlchemyError, OSError):  # the look says that the database is away
+            except FAULTS:  # the look says that the database is away
                 continue
             except Exception:  # a fault of ours: the next round tries again
                 log.exception("HUB_ALERT_URL not told, it is tried again")
@@ -151,7 +150,7 @@ class Watch:
         self._since = {(c.kind, c.subject): self._since.get((c.kind, c.subject), now) for c in conditions}
         return {key: now - since for key, since in self._since.items()}
 
-    async def _bury(self, session: AsyncSession, signs: list[Sign]) -> None:
+    async def _bury(self, session: Statements, signs: list[Sign]) -> None:
         """Rows of dead processes go once others have taken over."""
         for dead, heir in judge.heirs(signs, self._limits).items():
             await heartbeats.inherit(session, dead, heir)
@@ -168,7 +167,7 @@ def _trouble(broker_url: str) -> str | None:
     return None
 
 
-async def _write(session: AsyncSession, changes: Changes) -> None:
+async def _write(session: Statements, changes: Changes) -> None:
     if changes.begin:
         await alerts.begin(session, ((c.kind, c.subject, c.detail) for c in changes.begin))
     if changes.renew:

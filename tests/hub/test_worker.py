@@ -48,7 +48,7 @@ async def received(db: Database) -> AsyncIterator[dict[str, str]]:
     app = web.Application()
     app.router.add_put("/{tail:.*}", take)
     async with TestServer(app) as server:
-        async with db.unit_of_work() as session:
+        async with db.session() as session:
             for code, role in (("NL*CPA", "CPO"), ("DE*MSA", "EMSP")):
                 platform = Platform(name=code, status="CONNECTED", token_out=Seal(KEY).close("token"))
                 session.add(platform)
@@ -85,7 +85,7 @@ async def worker(database_url: str, redis_url: str) -> AsyncIterator[Callable[[]
 async def _accept(db: Database, number: int, name: str) -> None:
     body = f'{{"country_code": "NL", "party_id": "CPA", "id": "L{number}", "name": "{name}"}}'
     values = {"body": body, "times": "{}", "last_updated": datetime(2026, 1, 1, tzinfo=UTC), "deleted": False}
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await objects.write(session, "NL*CPA", "locations", f"L{number}", "*", values)
         await log.append(
             session,
@@ -100,7 +100,7 @@ async def _accept(db: Database, number: int, name: str) -> None:
 
 
 async def _holders(db: Database) -> list[str]:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         return list((await session.execute(text("SELECT holder FROM lane WHERE holder IS NOT NULL"))).scalars())
 
 
@@ -142,7 +142,7 @@ async def test_nothing_is_lost_when_a_worker_is_killed_and_redis_is_not_asked(
         await _accept(db, number, "newest")
     process.kill()
     process.wait(10)
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await session.execute(text("UPDATE lane SET holder = NULL"))  # the rest before a takeover is tested elsewhere
     worker()
     await eventually(lambda: sum(name == "newest" for name in received.values()) == 50)

@@ -51,7 +51,9 @@ def hub(app: FastAPI) -> Hub:
 @pytest.fixture
 async def anybody(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a token."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub/api/v1") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), trust_env=False, base_url="http://hub/api/v1"
+    ) as client:
         yield client
 
 
@@ -67,7 +69,7 @@ def connect(hub: Hub) -> Connect:
     """Make a party that counts as registered, with its lane; the id of its platform."""
 
     async def connect(code: str, role: str) -> int:
-        async with hub.db.unit_of_work() as session:
+        async with hub.db.session() as session:
             sealed = hub.seal.close("token-b")
             platform = Platform(name=f"{code} back end", status="CONNECTED", version="2.2.1", token_out=sealed)
             session.add(platform)

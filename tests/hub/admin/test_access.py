@@ -39,7 +39,7 @@ async def test_the_token_is_judged_before_the_body(anybody: httpx.AsyncClient) -
 
 
 async def test_a_token_of_the_table_is_as_good_as_that_of_the_settings(anybody: httpx.AsyncClient, hub: Hub) -> None:
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         session.add(OperatorToken(hash=hash_token("second"), name="night shift"))
     assert (await anybody.get("/parties", headers={"Authorization": "bearer second"})).status_code == 200
 

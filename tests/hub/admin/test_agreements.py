@@ -25,7 +25,7 @@ async def pair(connect: Connect) -> None:
 
 
 async def backfills(hub: Hub) -> set[tuple[str, str, str]]:
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         return {(row.receiver, row.owner, row.module) for row in await session.exec(select(Backfill))}
 
 

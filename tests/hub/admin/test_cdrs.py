@@ -31,20 +31,20 @@ def sample(cdr_id: str) -> dict[str, Any]:
 
 async def record(hub: Hub, cdr_id: str, state: str = "delivered") -> None:
     body = sample(cdr_id)
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         entry = cdr.facts(body, RECEIVER, cdr_id.upper(), cdr_id.encode())
         await ledger.record(session, entry, json.dumps(body).decode(), state, None)
 
 
 async def owe(hub: Hub, key: str, **values: object) -> None:
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await owed.add(session, receiver="DE*MSA", owner="NL*CPA", module="cdrs", key=key, correlation_id="c")
         await session.exec(update(Owed).where(col(Owed.key) == key).values(**values))
 
 
 async def hold(hub: Hub) -> None:
     body = {name: value for name, value in sample("held-1").items() if name not in ("total_cost", "tariffs")}
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         session.add(
             HeldCdr(
                 session_id="s-9", owner="NL*LOC", transaction_id=9, reason="unpriced: no tariff fits",

@@ -24,7 +24,7 @@ async def charge(
     hub: Hub, station_id: str, state: str = "open", session_id: str = "session-1", due_at: datetime | None = None
 ) -> None:
     """A transaction on the charger's first connector."""
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         session.add(
             Charging(
                 session_id=session_id, natural_key=session_id, due_at=due_at, owner="NL*LOC",
@@ -41,7 +41,7 @@ async def test_a_charger_gets_a_password_and_every_free_evse(api: httpx.AsyncCli
     given = answer.json()
     assert list(given) == ["station_id", "password", "url"]
     assert given["url"] == "wss://bridge.example/ocpp/CS-1"
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         station = (await session.exec(select(Station))).one()
         plugs = [
             (p.ocpp_connector_id, p.evse_uid, p.connector_id) for p in await session.exec(select(StationConnector))
@@ -95,7 +95,7 @@ async def test_an_id_and_an_evse_are_given_once(api: httpx.AsyncClient) -> None:
 async def test_the_list_shows_what_runs(api: httpx.AsyncClient, hub: Hub) -> None:
     await api.post("/chargers", json=ORDER)
     await charge(hub, "CS-1")
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await session.exec(update(Station).values(connected=True, away=False, vendor="Acme"))
         first = col(StationConnector.ocpp_connector_id) == 1
         await session.exec(update(StationConnector).where(first).values(status="Charging"))
@@ -119,7 +119,7 @@ async def test_a_charger_with_a_past_keeps_it_and_loses_its_password(api: httpx.
     await charge(hub, "CS-1", "closed")
     assert (await api.delete("/chargers/CS-1")).status_code == 200
     assert (await api.get("/chargers")).json() == []
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         station = (await session.exec(select(Station))).one()
     assert not stations.password_fits(station.password_hash, password.encode())
     assert (station.epoch, station.connected) == (1, False)

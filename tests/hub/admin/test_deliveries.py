@@ -13,7 +13,7 @@ Connect = Callable[[str, str], Awaitable[int]]
 
 
 async def owe(hub: Hub, module: str, key: str, **values: object) -> None:
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await owed.add(session, receiver="DE*MSA", owner="NL*CPA", module=module, key=key, correlation_id="c")
         await session.exec(update(Owed).where(col(Owed.key) == key).values(tries=2, **values))
 
@@ -45,9 +45,9 @@ async def test_what_is_owed_longer_stays_owed_since_then(api: httpx.AsyncClient,
 async def test_a_lane_that_is_behind_says_since_when(api: httpx.AsyncClient, hub: Hub, connect: Connect) -> None:
     await connect("DE*MSA", "EMSP")
     change: dict[str, Any] = {"owner": "NL*CPA", "module": "locations", "key": "LOC1", "audience": "*"}
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await log.append(session, **change, part_ids=(), fields=None, correlation_id="c")
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         await session.execute(text("UPDATE change_log SET position = 1"))
         await session.execute(text("UPDATE log_head SET position = 1"))
     (lane,) = (await api.get("/deliveries")).json()["lanes"]

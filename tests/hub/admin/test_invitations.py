@@ -17,7 +17,7 @@ async def test_an_invitation_is_a_token_and_a_url(api: httpx.AsyncClient, hub: H
     assert given["versions_url"] == "https://hub.example/ocpi/versions"
     await hub.directory.refresh()
     assert {access.kind for access in hub.directory.now.access.values()} == {"A"}
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         platform = (await session.exec(select(Platform).where(Platform.name == "A back end"))).one()
         admitted = [(row.code, row.role) for row in await session.exec(select(Admission).order_by("role"))]
     assert platform.status == "PLANNED"

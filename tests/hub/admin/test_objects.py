@@ -28,7 +28,7 @@ async def test_a_location_is_kept_and_told_to_everybody(api: httpx.AsyncClient, 
     assert first.json() | {"correlation_id": "", "warnings": []} == {
         "owner": host, "id": "SQUARE", "created": True, "kept_newer": [], "warnings": [], "correlation_id": "",
     }  # fmt: skip
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         changes = list(await session.exec(select(Change)))
         kept = (await session.exec(select(KeptObject))).one()
     assert [(change.owner, change.module, change.key, change.audience) for change in changes] == [
@@ -114,7 +114,7 @@ async def test_a_tariff_is_deleted_for_everybody(api: httpx.AsyncClient, hub: Hu
     answer = await api.delete(f"/tariffs/{host}/T1")
     assert (answer.status_code, answer.json()["id"]) == (200, "T1")
     assert (await api.get("/tariffs")).json() == {"items": [], "next": None}
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         assert len(list(await session.exec(select(Change)))) == 2
     assert (await api.delete(f"/tariffs/{host}/T1")).status_code == 404
     assert (await api.delete("/tariffs/NL*CPA/T1")).status_code == 404

@@ -12,7 +12,7 @@ async def test_a_platform_shows_what_is_owed_to_its_parties(
     api: httpx.AsyncClient, hub: Hub, connect: Callable[[str, str], Awaitable[int]]
 ) -> None:
     platform_id = await connect("DE*MSA", "EMSP")
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         for key in ("L1", "L2"):
             await owed.add(session, receiver="DE*MSA", owner="NL*CPA", module="locations", key=key, correlation_id="c")
         await session.exec(update(Owed).where(col(Owed.key) == "L2").values(parked=True))

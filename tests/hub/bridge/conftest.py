@@ -115,7 +115,7 @@ class Stage:
 
     async def stored(self, module: str, audience: str = "*") -> list[Json]:
         """The kept objects of NL*LOC."""
-        async with self.hub.db.unit_of_work() as session:
+        async with self.hub.db.session() as session:
             query = select(KeptObject).where(KeptObject.owner == str(OWNER), KeptObject.module == module)
             rows = await session.exec(query.where(KeptObject.audience == audience).order_by("id"))
             return [ocpi_json.loads(row.body.encode()) for row in rows]
@@ -130,16 +130,16 @@ class Stage:
 
     async def cdrs(self) -> list[Json]:
         """CDRs in the ledger."""
-        async with self.hub.db.unit_of_work() as session:
+        async with self.hub.db.session() as session:
             rows = await session.exec(select(CdrBody).order_by("seq"))
             return [ocpi_json.loads(row.body.encode()) for row in rows]
 
     async def held(self) -> list[HeldCdr]:
-        async with self.hub.db.unit_of_work() as session:
+        async with self.hub.db.session() as session:
             return list(await session.exec(select(HeldCdr)))
 
     async def transactions(self) -> list[Charging]:
-        async with self.hub.db.unit_of_work() as session:
+        async with self.hub.db.session() as session:
             return list(await session.exec(select(Charging).order_by("transaction_id")))
 
     async def until(self, look: Callable[[], Awaitable[T]], holds: Callable[[T], object]) -> T:

@@ -75,7 +75,7 @@ async def test_a_station_that_does_not_answer(stage: Any) -> None:
     assert await stage.emsp.result(command) == "TIMEOUT"
 
     async def states() -> list[str]:
-        async with stage.hub.db.unit_of_work() as session:
+        async with stage.hub.db.session() as session:
             return [row.state for row in await session.exec(select(StationCommand))]
 
     await stage.until(states, lambda found: found == ["posted"])

@@ -58,7 +58,7 @@ async def test_f1_a_second_socket_before_the_first_is_closed(stage: Any) -> None
     assert closed.value.rcvd.code == 1000
 
     async def is_connected() -> bool:
-        async with stage.hub.db.unit_of_work() as session:
+        async with stage.hub.db.session() as session:
             return bool((await session.exec(select(Station))).one().connected)
 
     assert await is_connected()
@@ -149,7 +149,7 @@ async def test_f45_minus_one_after_a_start_whose_answer_was_lost(stage: Any) -> 
     assert await raw.ask("MeterValues", metered(-1, 2000)) == {}
     assert await raw.ask("StopTransaction", stop(-1, idTag="card1")) == {"idTagInfo": {"status": "Accepted"}}
     assert (await bill(stage))["total_energy"] == Decimal("3.000")
-    async with stage.hub.db.unit_of_work() as session:
+    async with stage.hub.db.session() as session:
         assert {row.transaction_id for row in await session.exec(select(Reading))} == {number}
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import PostgresError
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -36,7 +36,7 @@ def reading(station: str, connector: int = 1) -> Metered:
 
 
 async def kept(db: Database) -> list[str]:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         return [row.station_id for row in await session.exec(select(Reading).order_by("id"))]
 
 
@@ -60,7 +60,7 @@ async def test_a_bad_message_fails_alone(database_url: str) -> None:
         messages = [writer.add([reading(name, connector)]) for name, connector in (("A", 1), ("B", 2**40), ("C", 1))]
         good, bad, fine = await asyncio.gather(*messages, return_exceptions=True)
         assert (good, fine) == (None, None)
-        assert isinstance(bad, DBAPIError)
+        assert isinstance(bad, PostgresError)
         assert await kept(db) == ["A", "C"]
 
 

@@ -22,7 +22,7 @@ async def cdrs(served: Any) -> None:
     session = samples.session(of=samples.token()) | {"kwh": Decimal("7.250")}
     body = samples.cdr(session, samples.location(), samples.tariff())
     text = ocpi_json.dumps(body).decode()
-    async with served.hub.db.unit_of_work() as unit:
+    async with served.hub.db.session() as unit:
         entry = cdr.facts(body, PartyId.parse("DE*MSA"), "CDR1", b"hash")
         await ledger.record(unit, entry, text, "delivered", None)
         unit.add(HeldCdr(session_id="s-9", owner="NL*LOC", transaction_id=9, reason="no tariff fits", body="{}"))

@@ -57,7 +57,7 @@ async def test_a_lost_password_is_renewed(knutpunkt: Command, square: list[str],
     first = (await knutpunkt("charger", "add", "CS-1", *square, "--json")).value
     renewed = (await knutpunkt("charger", "password", "cs-1", "--json")).value
     assert renewed["url"] == first["url"]
-    async with served.hub.db.unit_of_work() as session:
+    async with served.hub.db.session() as session:
         stored = (await session.get_one(Station, "CS-1")).password_hash
     assert stations.password_fits(stored, renewed["password"].encode())
     assert not stations.password_fits(stored, first["password"].encode())

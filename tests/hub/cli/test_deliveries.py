@@ -13,7 +13,7 @@ Command = Callable[..., Awaitable[Any]]
 @pytest.fixture
 async def debts(served: Any) -> None:
     """One object owed to DE*MSA, one parked for FR*MSB."""
-    async with served.hub.db.unit_of_work() as session:
+    async with served.hub.db.session() as session:
         for receiver, key in (("DE*MSA", "LOC1"), ("FR*MSB", "LOC2")):
             await owed.add(session, receiver=receiver, owner="NL*CPA", module="locations", key=key, correlation_id="c")
         refused = {"parked": True, "tries": 8, "reason": "PUT answered HTTP 400"}

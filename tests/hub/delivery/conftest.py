@@ -161,7 +161,7 @@ class SmallHub:
         receiver.platform_id = await self._register(
             code, role, Platform(name=code, token_out=token, **values | platform)
         )
-        async with self.db.unit_of_work() as session:
+        async with self.db.session() as session:
             for module in ("locations", "tariffs", "tokens", "sessions", "cdrs"):
                 url = f"{receiver.url}/{module}/"
                 session.add(Endpoint(platform_id=receiver.platform_id, module=module, role="RECEIVER", url=url))
@@ -192,7 +192,7 @@ class SmallHub:
             "last_updated": datetime.fromisoformat(body["last_updated"]),
             "deleted": deleted,
         }
-        async with self.db.unit_of_work() as session:
+        async with self.db.session() as session:
             await objects.write(session, owner, module, key, audience, values)
             await log.append(
                 session,
@@ -225,7 +225,7 @@ class SmallHub:
 
     async def run(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Run SQL as the hub; the rows, if it gives any."""
-        async with self.db.unit_of_work() as session:
+        async with self.db.session() as session:
             found = await session.execute(text(statement), values)
             has_rows = isinstance(found, CursorResult) and found.returns_rows
             return [tuple(row) for row in found] if has_rows else []
@@ -255,7 +255,7 @@ class SmallHub:
             await asyncio.sleep(0.02)
 
     async def _register(self, code: str, role: str, platform: Platform) -> int:
-        async with self.db.unit_of_work() as session:
+        async with self.db.session() as session:
             session.add(platform)
             await session.flush()
             assert platform.id is not None

@@ -42,12 +42,12 @@ async def _party_id(small_hub: Any) -> int:
 async def test_the_cursor_and_what_it_leaves_behind_are_one_commit(small_hub: Any) -> None:
     settlement = _lane(await _party_id(small_hub)).settlement(0.0)
     assert settlement is not None
-    async with small_hub.db.unit_of_work() as session:
+    async with small_hub.db.session() as session:
         await settle.write(session, [settlement], Cdrs())
         await session.rollback()
     assert (await small_hub.cursors())["DE*MSA"] == 0
     assert await small_hub.run("SELECT key FROM owed") == []
-    async with small_hub.db.unit_of_work() as session:
+    async with small_hub.db.session() as session:
         await settle.write(session, [settlement], Cdrs())
     assert (await small_hub.cursors())["DE*MSA"] == 2
     assert await small_hub.run("SELECT key, tries, reason FROM owed") == [("B", 1, "HTTP 500")]

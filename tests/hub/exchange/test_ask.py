@@ -47,7 +47,7 @@ async def test_a_token_nobody_pushed_is_asked_of_all_and_never_invented(
 async def test_an_emsp_whose_agreement_says_so_is_not_asked_about_unknown_tokens(
     running: Any, cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp
 ) -> None:
-    async with running.hub.db.unit_of_work() as session:
+    async with running.hub.db.session() as session:
         session.add(Agreement(a="NL*CPA", b="FR*MSB", options={"authorise": False}))
         await parties.touch(session)
     await running.hub.directory.refresh()

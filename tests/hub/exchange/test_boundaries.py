@@ -126,7 +126,7 @@ async def test_an_odd_or_failing_emsp_neither_breaks_nor_answers_an_authorise(
 
 
 async def agree(running: Any, a: str, b: str, modules: list[str]) -> None:
-    async with running.hub.db.unit_of_work() as session:
+    async with running.hub.db.session() as session:
         session.add(Agreement(a=a, b=b, modules=modules))
         await session.flush()
         await parties.touch(session)
@@ -249,7 +249,7 @@ async def test_card_numbers_are_not_kept_in_the_journal(running: Any, cpo: CpoBa
     await emsp.put_token(token, to=emsp.hub)
     await cpo.authorise(token["uid"], to="DE*MSA")
     await running.hub.journal.flush()
-    async with running.hub.db.unit_of_work() as session:
+    async with running.hub.db.session() as session:
         hops = list((await session.execute(text("SELECT what FROM hop"))).scalars())
     assert any("…EF" in what for what in hops)
     assert not any("0123456789" in what for what in hops)

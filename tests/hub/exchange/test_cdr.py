@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from asyncpg import PostgresError
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from hub.sandbox import samples
 from hub.sandbox.cpo import CpoBackend
@@ -81,7 +81,7 @@ async def test_custody_when_the_receiver_is_away(running: Any, cpo: CpoBackend, 
 
 
 async def test_no_custody_where_the_agreement_switches_it_off(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
-    async with running.hub.db.unit_of_work() as session:
+    async with running.hub.db.session() as session:
         session.add(Agreement(a="DE*MSA", b="NL*CPA", options={"custody": False}))
         await parties.touch(session)
     await running.hub.directory.refresh()
@@ -125,7 +125,7 @@ async def test_a_cdr_that_is_not_whole_is_refused_by_name(
 async def test_the_application_cannot_change_the_ledger(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
     await cpo.post_cdr(a_cdr(), to="DE*MSA")
     for statement in ("UPDATE cdr SET receiver = 'X'", "DELETE FROM cdr"):
-        with pytest.raises(DBAPIError, match="permission denied"):
+        with pytest.raises(PostgresError, match="permission denied"):
             async with running.hub.db.unit_of_work() as session:
                 await session.execute(text(statement))
 

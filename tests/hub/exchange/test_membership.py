@@ -62,7 +62,7 @@ async def test_resuming_lets_it_in_with_its_old_token_and_delivers_everything(
         await session.execute(text("UPDATE log_head SET position = 7"))
     correlation_id = await membership.resume(hub, platform_of(hub, MSA))
     assert (await emsp.pull("locations", to=emsp.hub))[0]["id"] == "LOC1"
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         rows = list(await session.exec(select(Backfill)))
     assert {(row.receiver, row.owner, row.module) for row in rows} >= {("DE*MSA", "NL*CPA", "locations")}
     assert {(row.reason, row.correlation_id) for row in rows} == {("end of suspension", correlation_id)}
@@ -89,7 +89,7 @@ async def test_what_cannot_be_suspended_or_resumed(running: Any, cpo: CpoBackend
     for order in (membership.suspend, membership.resume, membership.remove):
         with pytest.raises(Conflict, match="own platform"):
             await order(hub, hosting)
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         session.add(Platform(name="invited"))
     invited = (await scalars(hub, "SELECT id FROM platform WHERE status = 'PLANNED'"))[0]
     with pytest.raises(Conflict, match="has not registered"):
@@ -129,14 +129,14 @@ async def test_removal_takes_all_that_is_the_platforms_and_leaves_money(
 ) -> None:
     hub = running.hub
     await cpo.put_location(samples.location(), to=cpo.hub)
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         session.add(Agreement(a="NL*CPA", b="DE*MSA"))
         for module in ("locations", "cdrs"):
             await owed.add(session, receiver="DE*MSA", owner="NL*CPA", module=module, key="X", correlation_id="c")
     await membership.remove(hub, platform_of(hub, MSA))
     assert (await emsp.send("GET", "locations", interface="SENDER", to=emsp.hub)).http_status == 401
     assert (await cpo.send("GET", "tokens", interface="SENDER", to="DE*MSA")).status_code == 4001
-    async with hub.db.unit_of_work() as session:
+    async with hub.db.session() as session:
         assert [party.code for party in await session.exec(select(Party))] == ["NL*CPA"]
         assert [row.module for row in await session.exec(select(Owed).where(Owed.receiver == "DE*MSA"))] == ["cdrs"]
         assert list(await session.exec(select(Agreement))) == []

@@ -27,7 +27,7 @@ def location() -> dict[str, Any]:
 async def enrolled(database_url: str) -> AsyncIterator[Database]:
     """Cp-1 of NL*LOC stands at SQUARE."""
     database = Database(database_url)
-    async with database.unit_of_work() as session:
+    async with database.session() as session:
         await stations.enrol(session, "NL*LOC", "Cp-1", LOCATION)
     yield database
     await database.close()

@@ -28,7 +28,7 @@ def command(**values: object) -> Json:
 
 
 async def test_a_command_is_for_the_newest_socket_and_has_one_result(enrolled: Database) -> None:
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         epoch = await stations.take_over(session, CP, SOON)
         await commands.submit(session, command())
         await commands.submit(session, command(correlation_id="c2"))
@@ -47,7 +47,7 @@ async def test_a_command_is_for_the_newest_socket_and_has_one_result(enrolled: D
 
 async def test_what_nobody_answered_times_out_once(enrolled: Database) -> None:
     past = datetime.now(UTC) - timedelta(seconds=10)
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         epoch = await stations.take_over(session, CP, SOON)
         await commands.submit(session, command(deadline=past))
         assert await commands.waiting(session) == []
@@ -61,7 +61,7 @@ async def test_what_nobody_answered_times_out_once(enrolled: Database) -> None:
 async def test_grants_are_used_once_and_forgotten(enrolled: Database) -> None:
     now = datetime.now(UTC)
     given = {"station_id": CP, "id_tag": "CARD", "token": TOKEN, "auth_method": "COMMAND", "until": now + SOON}
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         await commands.grant(session, given)
         await commands.grant(session, given | {"authorization_reference": "newer", "until": now + HOLD})
         found = await commands.granted(session, CP, "CARD", now)

@@ -28,7 +28,7 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 async def connect(db: Database) -> int:
     """A platform with one party, a token and an endpoint, as a registration leaves it."""
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         platform = Platform(name="a CPO", status="CONNECTED", token_out=SEAL.close("theirs"))
         session.add(platform)
         await session.flush()
@@ -61,7 +61,7 @@ async def test_tokens_are_found_until_they_expire(db: Database) -> None:
     await connect(db)
     cache = DirectoryCache(db, SEAL, open_policy=True)
     now = datetime.now(UTC)
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         for token in await session.exec(select(AccessToken)):
             token.expires_at = now + timedelta(minutes=1)
             session.add(token)

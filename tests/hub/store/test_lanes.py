@@ -49,7 +49,7 @@ async def _standing(session: AsyncSession) -> Debt:
 
 
 async def test_a_lane_opens_at_the_head_and_again_when_its_party_comes_back(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await session.execute(text("UPDATE log_head SET position = 41"))
         party_id = await _lane(session)
         assert await lanes.every(session) == {party_id: RECEIVER}
@@ -60,7 +60,7 @@ async def test_a_lane_opens_at_the_head_and_again_when_its_party_comes_back(db: 
 
 
 async def test_cursors_never_go_back_and_not_from_below_the_tail(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         one, other = await _lane(session), await _lane(session, "FR*MSB")
         assert await lanes.advance(session, 0, {one: 10, other: 5}) == {one, other}
         await lanes.advance(session, 0, {one: 3})
@@ -72,7 +72,7 @@ async def test_cursors_never_go_back_and_not_from_below_the_tail(db: Database) -
 
 
 async def test_a_debt_is_due_in_its_time_and_taken_away_by_its_mark(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await _add(session, due_in=60)
         assert await lanes.due(session, [RECEIVER], 10) == []
         waiting = await _standing(session)
@@ -87,7 +87,7 @@ async def test_a_debt_is_due_in_its_time_and_taken_away_by_its_mark(db: Database
 
 
 async def test_what_is_due_is_limited_for_each_receiver_longest_due_first(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         for key in "ABC":
             await _add(session, due_in=-ord(key), key=key)
         await session.execute(text("UPDATE owed SET parked = true WHERE key = 'C'"))
@@ -96,7 +96,7 @@ async def test_what_is_due_is_limited_for_each_receiver_longest_due_first(db: Da
 
 
 async def test_a_failure_is_written_and_written_anew_with_the_mark_it_was_read_with(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         marks = await lanes.owe(session, [_debt(tries=1, delay=5.0, reason="HTTP 500")])
         first = await _standing(session)
         assert marks == {(RECEIVER, *OBJECT): first.mark}
@@ -112,7 +112,7 @@ async def test_a_failure_is_written_and_written_anew_with_the_mark_it_was_read_w
 async def test_a_row_that_somebody_else_wrote_meanwhile_is_not_the_lanes_to_take_away(
     db: Database, stale: int | None
 ) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await _add(session, due_in=10)
         assert await lanes.owe(session, [_debt(tries=8, parked=True, mark=stale)]) == {}
         kept = await _standing(session)
@@ -121,7 +121,7 @@ async def test_a_row_that_somebody_else_wrote_meanwhile_is_not_the_lanes_to_take
 
 
 async def test_two_partial_needs_of_two_writers_become_the_whole_object(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await lanes.owe(session, [_debt()])
         await lanes.owe(session, [_debt()])
         assert (await _standing(session)).need == STATUS
@@ -130,7 +130,7 @@ async def test_two_partial_needs_of_two_writers_become_the_whole_object(db: Data
 
 
 async def test_owing_it_outright_unparks_it(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await lanes.owe(session, [_debt(tries=8, parked=True)])
         await _add(session)
         (debt,) = await lanes.due(session, [RECEIVER], 10)
@@ -138,7 +138,7 @@ async def test_owing_it_outright_unparks_it(db: Database) -> None:
 
 
 async def test_a_backfill_begun_again_is_another_one(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         pairs = [("NL*CPA", "locations"), ("NL*CPA", "tariffs")]
         await lanes.start_backfill(session, RECEIVER, pairs, "registration", "c")
         first, second = await lanes.backfills(session, [RECEIVER])

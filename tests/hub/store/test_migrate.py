@@ -35,7 +35,7 @@ async def test_a_party_sees_its_own_and_what_is_for_everybody(database_url: str)
         " VALUES (:owner, 'locations', :key, :audience, '{}', '{}', now())"
     )
     try:
-        async with db.unit_of_work() as session:
+        async with db.session() as session:
             for key, audience in [("ALL", "*"), ("A", "DE*MSA"), ("B", "FR*MSB")]:
                 await session.execute(insert, {"owner": "NL*CPA", "key": key, "audience": audience})
         for party, seen in [
@@ -45,10 +45,10 @@ async def test_a_party_sees_its_own_and_what_is_for_everybody(database_url: str)
             ("*", "A ALL B"),
             ("", "ALL"),
         ]:
-            async with db.unit_of_work(party) as session:
+            async with db.session(party) as session:
                 keys = (await session.execute(text("SELECT key FROM object ORDER BY key"))).scalars()
                 assert " ".join(keys) == seen
-        async with db.unit_of_work("DE*MSA") as session:
+        async with db.session("DE*MSA") as session:
             foreign = {"owner": "NL*CPA", "key": "C", "audience": "*"}
             with pytest.raises(DBAPIError, match="row-level security"):
                 await session.execute(insert, foreign)
@@ -62,7 +62,7 @@ async def test_a_failed_unit_of_work_leaves_nothing(database_url: str) -> None:
     try:
         with pytest.raises(ZeroDivisionError):
             await _fail(db)
-        async with db.unit_of_work() as session:
+        async with db.session() as session:
             values = (await session.execute(text("SELECT value FROM counter"))).scalars().all()
         assert 99 not in values
     finally:
@@ -70,6 +70,6 @@ async def test_a_failed_unit_of_work_leaves_nothing(database_url: str) -> None:
 
 
 async def _fail(db: Database) -> None:
-    async with db.unit_of_work() as session:
+    async with db.session() as session:
         await session.execute(text("UPDATE counter SET value = 99"))
         raise ZeroDivisionError

@@ -17,7 +17,7 @@ SOON, HOLD = timedelta(seconds=2), timedelta(hours=1)
 
 
 async def test_a_station_is_enrolled_with_the_plugs_of_its_location(enrolled: Database) -> None:
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         plugs = await stations.connectors(session, CP)
         assert [(p.ocpp_connector_id, p.evse_uid, p.connector_id) for p in plugs] == [
             (1, "E1", "1"),
@@ -38,7 +38,7 @@ async def test_what_cannot_be_enrolled(
     enrolled: Database, location: Json, station_id: str, other: Json, evse_uids: list[str]
 ) -> None:
     with pytest.raises(ValueError, match=r"exists already|no EVSEs|no such EVSE"):
-        async with enrolled.unit_of_work() as session:
+        async with enrolled.session() as session:
             await stations.enrol(session, OWNER, station_id, location | other, evse_uids)
 
 
@@ -53,9 +53,9 @@ async def test_passwords() -> None:
 
 async def test_only_the_newest_socket_may_let_go(enrolled: Database) -> None:
     """F1."""
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         old = await stations.take_over(session, CP, SOON)
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         new = await stations.take_over(session, CP, SOON)
         await stations.release(session, CP, old)
         station = await session.get_one(Station, CP, populate_existing=True)
@@ -66,7 +66,7 @@ async def test_only_the_newest_socket_may_let_go(enrolled: Database) -> None:
 
 
 async def test_who_is_not_seen_is_away_and_its_connectors_are_due(enrolled: Database) -> None:
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         await stations.take_over(session, CP, SOON)
         assert await stations.mark_away(session, timedelta(minutes=1)) == []
         await session.execute(text("UPDATE station_connector SET due_at = NULL"))
@@ -78,7 +78,7 @@ async def test_who_is_not_seen_is_away_and_its_connectors_are_due(enrolled: Data
 
 
 async def test_a_sign_of_life_keeps_a_station(enrolled: Database) -> None:
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         await stations.take_over(session, CP, SOON)
         await session.execute(text("UPDATE station SET last_seen_at = now() - interval '2 min'"))
         await stations.seen(session, [CP])
@@ -86,12 +86,12 @@ async def test_a_sign_of_life_keeps_a_station(enrolled: Database) -> None:
 
 
 async def told(enrolled: Database, status: str, at: datetime, settle: timedelta = SOON) -> bool:
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         return await stations.connector_status(session, CP, 1, status, "NoError", at, settle)
 
 
 async def due(enrolled: Database) -> datetime | None:
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         return (await session.get_one(StationConnector, (CP, 1))).due_at
 
 
@@ -104,20 +104,20 @@ async def test_states_in_their_own_order(enrolled: Database) -> None:
     assert not await told(enrolled, "Available", NOW - SOON)
     assert await told(enrolled, "Charging", NOW + SOON)
     assert await due(enrolled) != first
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         assert not await stations.connector_status(session, CP, 9, "Charging", "NoError", NOW, SOON)
 
 
 async def test_a_claim_is_let_go_only_if_nothing_happened_meanwhile(enrolled: Database) -> None:
     await told(enrolled, "Charging", NOW, timedelta(0))
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         (claim,) = await stations.claim_due(session, HOLD)
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         assert await stations.claim_due(session, HOLD) == []
     await told(enrolled, "Available", NOW, timedelta(0))
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         await stations.looked(session, claim, None)
         (again,) = await stations.claim_due(session, HOLD)
-    async with enrolled.unit_of_work() as session:
+    async with enrolled.session() as session:
         await stations.looked(session, again, None)
     assert await due(enrolled) is None
