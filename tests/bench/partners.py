@@ -39,7 +39,7 @@ async def connect(settings: Settings, partners: Sequence[Partner]) -> list[str]:
     seal, tokens = Seal(settings.secret_key), [new_token() for _ in partners]
     db = Database(settings.database_url, pool_size=1)
     try:
-        async with db.unit_of_work() as session:
+        async with db.session() as session:
             for partner, token in zip(partners, tokens, strict=True):
                 sealed = seal.close(new_token())
                 platform = Platform(name=partner.code, status="CONNECTED", version="2.2.1", token_out=sealed)
@@ -70,7 +70,7 @@ async def forget(settings: Settings, partners: Sequence[Partner]) -> None:
     """Take partners away again."""
     db = Database(settings.database_url, pool_size=1)
     try:
-        async with db.unit_of_work() as session:
+        async with db.session() as session:
             for statement in _FORGET:
                 await session.execute(text(statement), {"codes": [partner.code for partner in partners]})
             await parties.touch(session)

@@ -24,7 +24,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def _directory(settings: Settings) -> Directory:
     db = Database(settings.database_url, pool_size=1)
     try:
-        async with db.unit_of_work() as session:
+        async with db.session() as session:
             return await load(session, Seal(settings.secret_key), open_policy=True)
     finally:
         await db.close()

@@ -48,7 +48,7 @@ async def enrol(hub: Stack) -> Stations:
     location = ocpi_json.loads(stock.location(0, stock.LOADED_AT))
     db = Database(hub.settings.database_url, pool_size=1)
     try:
-        async with db.unit_of_work() as session:
+        async with db.session() as session:
             hosting = (await session.exec(select(Platform).where(Platform.hosted))).one()
             session.add(Party(code=stock.OWNER, platform_id=hosting.id or 0, roles=["CPO"]))
             await parties.touch(session)
