@@ -24,7 +24,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.fernet import Fernet
-from sqlalchemy import CursorResult, text
+from sqlalchemy import text
 
 from hub.app import create_app
 from hub.delivery import log
@@ -103,8 +103,8 @@ class Sql:
     async def run(self, statement: str, **values: Any) -> Any:
         """Run SQL; the first value, if there is one."""
         async with self.db.unit_of_work() as session:
-            found = await session.execute(text(statement), values)
-            return found.scalar() if isinstance(found, CursorResult) and found.returns_rows else None
+            row = (await session.execute(text(statement), values)).first()
+            return row[0] if row is not None else None
 
     async def until(self, statement: str) -> None:
         """Run SQL until it gives something."""

@@ -59,10 +59,7 @@ DO $$
 DECLARE
     day date;
 BEGIN
-    FOR day IN
-        SELECT DISTINCT (at AT TIME ZONE 'UTC')::date FROM hop_before
-        WHERE at >= now() - interval '14 days' AND (at AT TIME ZONE 'UTC')::date < (now() AT TIME ZONE 'UTC')::date - 1
-    LOOP
+    FOR day IN SELECT (now() AT TIME ZONE 'UTC')::date - n FROM generate_series(2, 15) AS n LOOP
         EXECUTE format(
             'CREATE TABLE %I PARTITION OF hop FOR VALUES FROM (%L) TO (%L)',
             'hop_' || to_char(day, 'YYYYMMDD'), day::text || ' 00:00+00', (day + 1)::text || ' 00:00+00');
