@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 BUSY = 0.9
@@ -66,6 +66,15 @@ class Line:
         values |= {"short": True} if self.short else {}
         values |= {"void": list(self.void)} if self.void else {}
         return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Line":
+        """A line as it was printed."""
+        values = json.loads(text)
+        known = {field.name for field in fields(cls)} - {"more"}
+        told = {name: value for name, value in values.items() if name in known}
+        more = {name: value for name, value in values.items() if name not in known}
+        return cls(**told | {"void": tuple(values.get("void", ())), "more": more})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""RESULTS.md: the figures of one full run, with the machine and the commit. Pure, but for the place of the file."""
+"""RESULTS.md: the newest figures of each bench, with the machine and the commit. Pure, but for the place of the file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,13 +34,23 @@ NOTES = """\
 """
 
 
+def renewed(before: str, lines: Sequence[Line]) -> list[Line]:
+    """The lines of the file as it was, with these in the place of what the same benches said."""
+    _, _, block = before.partition("```json\n")
+    known = [Line.from_json(text) for text in block.partition("```")[0].splitlines()]
+    new = {line.bench: line for line in lines}
+    kept = [new.pop(line.bench, line) for line in known]
+    return [*kept, *new.values()]
+
+
 def render(facts: Facts, lines: Sequence[Line]) -> str:
     """The text of the file."""
     return "\n".join(
         [
             "# Figures",
             "",
-            "Written by `./run bench --write`; do not edit. The hub beside a floor that does the least possible.",
+            "Written by `./run bench [NAME...] --write`; do not edit. The hub beside a floor that does the least possible.",
+            "Date and machine are those of the last run; each figure says of which commit it is.",
             "",
             *(f"- {name}: {value}" for name, value in _facts(facts)),
             "",
@@ -60,21 +70,20 @@ def render(facts: Facts, lines: Sequence[Line]) -> str:
 def _facts(facts: Facts) -> list[tuple[str, str]]:
     return [
         ("date", facts.date),
-        ("commit", f"`{facts.commit}`{' (with uncommitted changes)' if facts.commit.endswith('-dirty') else ''}"),
         ("machine", f"{facts.cpu}, {facts.cores} cores, {facts.memory_gb:.0f} GB, {facts.kernel}, {facts.python}"),
         ("disk", f"{facts.disk}, {facts.fsync_ms:.2f} ms for a synced write of 8 kB"),
     ]
 
 
 def _table(lines: Sequence[Line]) -> list[str]:
-    head = ("bench", "ratio", "ours /s", "floor /s", "p50 ms", "p99 ms", "memory MB", "generator", "floor")
-    rows = [head, tuple("---" if name in ("bench", "floor") else "--:" for name in head), *map(_row, lines)]
+    head = ("bench", "ratio", "ours /s", "floor /s", "p50 ms", "p99 ms", "memory MB", "generator", "commit", "floor")
+    rows = [head, tuple("---" if name in ("bench", "commit", "floor") else "--:" for name in head), *map(_row, lines)]
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _row(line: Line) -> tuple[str, ...]:
     if line.void:
-        return (line.bench, "void", *[""] * 6, "; ".join(line.void))
+        return (line.bench, "void", *[""] * 6, line.commit, "; ".join(line.void))
     return (
         line.bench,
         _text(line.ratio, 2),
@@ -84,6 +93,7 @@ def _row(line: Line) -> tuple[str, ...]:
         _text(line.p99_ms, 1) + _aside(line),
         _text(line.rss_mb, 0),
         _text(line.generator_cpu, 2),
+        line.commit,
         line.floor,
     )
 

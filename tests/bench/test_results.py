@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -19,16 +20,18 @@ def row(found: Findings) -> str:
     return results.render(FACTS, [line(found)]).split("| --- |\n")[1].splitlines()[0]
 
 
-def test_the_file_names_machine_date_and_commit() -> None:
+def test_the_file_names_machine_and_date() -> None:
     text = results.render(FACTS, [])
-    for fact in ("2026-11-21 12:00 UTC", "`abc1234`", "Some CPU, 2 cores, 25 GB", "CPython 3.11.7", "ext4, 0.53 ms"):
+    for fact in ("2026-11-21 12:00 UTC", "Some CPU, 2 cores, 25 GB", "CPython 3.11.7", "ext4, 0.53 ms"):
         assert fact in text
-    assert "uncommitted" not in text
 
 
-def test_a_dirty_checkout_is_said_to_be_one() -> None:
-    facts = Facts("", "abc1234-dirty", "", 2, 1, "", "", "", 0)
-    assert "`abc1234-dirty` (with uncommitted changes)" in results.render(facts, [])
+def test_what_was_measured_anew_takes_its_old_place() -> None:
+    old = [replace(line(Findings(OURS, FLOOR, PACED, BESIDE)), bench=name) for name in ("accept", "forward", "page")]
+    new = [replace(old[1], commit="def5678", void=("nothing came",)), replace(old[0], bench="ocpp")]
+    found = results.renewed(results.render(FACTS, old), new)
+    assert found == [old[0], new[0], old[2], new[1]]
+    assert results.renewed("", new) == new
 
 
 @pytest.mark.parametrize(
@@ -36,20 +39,20 @@ def test_a_dirty_checkout_is_said_to_be_one() -> None:
     [
         (
             Findings(OURS, FLOOR, PACED, samples=10_000),
-            "| forward | 0.25 | 500 | 2,000 | 4.0 | 12.5 | 141 | 0.60 | a bare forwarder |",
+            "| forward | 0.25 | 500 | 2,000 | 4.0 | 12.5 | 141 | 0.60 | abc1234 | a bare forwarder |",
         ),
         (
             Findings(OURS, FLOOR, PACED, BESIDE, 20_000),
             "| forward | 0.25 | 500 | 2,000 | 4.0 | 12.5 (floor 3.5, 10,000 samples only) | 141 | 0.60 |"
-            " a bare forwarder |",
+            " abc1234 | a bare forwarder |",
         ),
         (
             Findings((), paced=PACED),
-            "| forward |  |  |  | 4.0 | 12.5 | 141 | 0.10 | a bare forwarder |",
+            "| forward |  |  |  | 4.0 | 12.5 | 141 | 0.10 | abc1234 | a bare forwarder |",
         ),
         (
             Findings([Run(500, 9, 0.95)], FLOOR, PACED),
-            "| forward | void |  |  |  |  |  |  | the load generator was the limit (0.95 of a core) |",
+            "| forward | void |  |  |  |  |  |  | abc1234 | the load generator was the limit (0.95 of a core) |",
         ),
     ],
     ids=["whole", "with a floor's latency and few samples", "without a floor", "void"],

@@ -55,4 +55,4 @@ def _headers() -> dict[str, str]:
 if __name__ == "__main__":
     port, receivers, changes, at_once = map(int, sys.argv[1:5])
     begun = uvloop.run(deliver(port, receivers, changes, at_once, sys.argv[5]))
-    sys.stdout.write(json.dumps({"begun": begun}))
+    sys.stdout.write(json.dumps({"begun": begun}) + "\n")
