@@ -1,4 +1,4 @@
-"""RESULTS.md: the newest figures of each bench, with the machine and the commit. Pure, but for the place of the file."""
+"""RESULTS.md: the newest figures of each bench, with machine and commit. Pure, but for the place of the file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +49,7 @@ def render(facts: Facts, lines: Sequence[Line]) -> str:
         [
             "# Figures",
             "",
-            "Written by `./run bench [NAME...] --write`; do not edit. The hub beside a floor that does the least possible.",
+            "Written by `./run bench [NAME...] --write`; do not edit. The hub beside floors that do the least possible.",
             "Date and machine are those of the last run; each figure says of which commit it is.",
             "",
             *(f"- {name}: {value}" for name, value in _facts(facts)),
