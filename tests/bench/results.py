@@ -49,7 +49,7 @@ def render(facts: Facts, lines: Sequence[Line]) -> str:
         [
             "# Figures",
             "",
-            "Written by `./run bench [NAME...] --write`; do not edit. The hub beside floors that do the least possible.",
+            "Written by `./run bench [NAME...] --write`; do not edit. The hub beside floors that do the least.",
             "Date and machine are those of the last run; each figure says of which commit it is.",
             "",
             *(f"- {name}: {value}" for name, value in _facts(facts)),
