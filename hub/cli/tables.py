@@ -40,8 +40,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothing: st
     least = [
         max(_longest_word(cell) for cell in (heading, *cells)) for heading, *cells in zip(headings, *found, strict=True)
     ]
-    if sum(least) + GAP * (len(least) - 1) <= width():
-        return _table(headings, found, least)
+    room = width() - GAP * (len(least) - 1)
+    if sum(least) <= room:
+        return _table(headings, found, _fitted(list(zip(headings, *found, strict=True)), least, room))
     return _paragraphs(headings, found)
 
 
@@ -85,14 +86,26 @@ def _longest_word(text: str) -> int:
     return min(max(map(cell_len, text.split()), default=0), UNBROKEN)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
+def _fitted(columns: Sequence[Sequence[str]], least: Sequence[int], room: int) -> list[int]:
+    """The width of each column: as wide as its text, then narrower where most can be spared. `rich` would crop what
+    does not fit, and with it the digits of a price."""
+    from rich.cells import cell_len
+
+    widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
+    while sum(widths) > room:
+        spare = [wide - narrowest for wide, narrowest in zip(widths, least, strict=True)]
+        widths[spare.index(max(spare))] -= 1
+    return widths
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading, narrowest in zip(headings, least, strict=True):
-        drawn.add_column(heading, overflow="fold", min_width=narrowest)
+    for heading, wide in zip(headings, widths, strict=True):
+        drawn.add_column(heading, overflow="fold", width=wide)
     for row in rows:
         drawn.add_row(*map(Text, row))
     return _drawn(drawn)

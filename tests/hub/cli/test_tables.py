@@ -39,6 +39,23 @@ def test_values_for_people() -> None:
     assert tables.moment("2026-11-21T12:00:00.123456Z") == "2026-11-21 12:00:00"
 
 
+WORDS = st.lists(st.text("abc0189-.*", min_size=1, max_size=36), max_size=6).map(" ".join)
+
+
+@given(st.integers(1, 9).flatmap(lambda columns: st.lists(st.tuples(*[WORDS] * columns), min_size=1, max_size=3)))
+def test_no_word_is_cropped_or_broken(rows: list[tuple[str, ...]]) -> None:
+    headings = [f"H{number}" for number in range(len(rows[0]))]
+    shown = " ".join(tables.table(headings, rows, "nothing")).split()
+    wanted = [word for row in rows for cell in row for word in cell.split()]
+    assert [word for word in wanted if word not in shown] == []
+
+
+def test_a_bill_keeps_its_digits_and_its_state() -> None:
+    row = ("NL*LOC", "DE*MSA", IDS[0], "2026-11-21 16:45:42", "5.000", "2.2500 EUR", "2.7225 EUR", "delivered")
+    shown = " ".join(tables.table(("OWNER", "RECEIVER", "ID", "ENDED", "KWH", "EXCL", "INCL", "STATE"), [row], ""))
+    assert all(word in shown.split() for value in row for word in value.split())
+
+
 IDS = ("8c4b9d1e-0000-4000-8000-0123456789ab", "6f1d2c3b-0000-4000-8000-ba9876543210")
 ROW = (*IDS, "NL*CPA", "a reason of several words that may be broken")
 
