@@ -1,7 +1,7 @@
 """The worker's loop: takes lanes, reads what is new, sends it, and makes lasting what became of it.
 
 It turns when somebody rings (the bell, or a notification of new positions), when something becomes due, and once a
-second regardless: the *sweep*, which needs no Redis, finds free lanes, late rows, due debts, new backfills and what
+second regardless: the *sweep*, which needs no broker, finds free lanes, late rows, due debts, new backfills and what
 other processes noted. Each turn stamps, lets lanes that are behind catch up, reads the log's tail, takes up what is
 due, and fills the budgets. Sends run on their own; outcomes are committed a hundred times a second at most.
 """
