@@ -145,6 +145,17 @@ class Settings(BaseSettings):
         default="open",
         description="Whether two parties without an agreement may reach each other: open or closed.",
     )
+    without_agreement: Literal["unlisted", "planned"] = Field(
+        default="unlisted",
+        description="How partners are shown a party that they have no agreement with: not at all (unlisted), or as one "
+        "that is planned (planned).",
+    )
+    alive_after: int = Field(
+        default=300,
+        ge=10,
+        description="Seconds without a message from a partner after which the hub asks for its versions; a partner "
+        "that does not answer is OFFLINE.",
+    )
     host: str = Field(default="127.0.0.1", description="The address the API listens on; 0.0.0.0 for all.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port the API listens on.")
     bridge_host: str = Field(default="127.0.0.1", description="The address the bridge listens on; 0.0.0.0 for all.")
@@ -163,11 +174,36 @@ class Settings(BaseSettings):
     message_retention: int = Field(
         default=14, ge=1, le=365, description="Days that the message log is kept; then each day goes as a whole."
     )
+    pull_every: int = Field(
+        default=6,
+        ge=1,
+        le=168,
+        description="Hours between two pulls of what has changed, from partners that push nothing.",
+    )
+    pull_spread: int = Field(
+        default=60, ge=0, le=720, description="Minutes that are added at random to HUB_PULL_EVERY and HUB_PULL_NIGHT."
+    )
+    pull_night: int = Field(
+        default=1, ge=0, le=23, description="The hour (UTC) from which such partners' lists are pulled whole again."
+    )
+    pull_after: int = Field(
+        default=10,
+        ge=0,
+        le=1440,
+        description="Minutes that a partner has to push something of its own before its lists are pulled.",
+    )
     alert_url: str = Field(
         default="",
         repr=False,
         description="A webhook that is told of every alert, raised and cleared, by a POST of JSON. Left out, alerts "
         "are in `knutpunkt alerts`, the metrics and the logs alone.",
+    )
+    token_renewal: int = Field(
+        default=0,
+        ge=0,
+        le=365,
+        description="Days after which the hub renews the tokens with a partner by itself; OCPI wants it at least once "
+        "a month. It also does so when its own endpoints have changed. 0: only `knutpunkt platform rotate` does.",
     )
     silent_after: int = Field(
         default=24,

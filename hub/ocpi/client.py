@@ -7,6 +7,7 @@ and environment proxies are off. Lanes and forwarding call `send`; ordinary call
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,9 @@ from hub.settings import Network
 
 ANSWER_CAP = 8 * 2**20
 CONNECT_TIMEOUT = 4.0
+
+_QUOTED = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
+"""What RFC 3986 lets stand in a URL."""
 
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For what never opens a connection itself: TLS is the business of the sessions, and loading authorities is slow."""
@@ -130,7 +134,7 @@ class Outbound:
         timeout: float = 10.0,
     ) -> Answer:
         """One request, one answer, within `timeout` seconds; raises Unreachable, NoAnswer or Refused."""
-        target = self.check(url)
+        target = _as_given(url, self.check(url))
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
         try:
             async with self._sessions[target.scheme].request(
@@ -208,10 +212,20 @@ class Outbound:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Knutpunkt"},
+            skip_auto_headers=("Content-Type",),  # no body, no type (TF-018); what has one is named by who sends it
         )
 
     async def _check_request(self, request: httpx.Request) -> None:
         self.check(str(request.url))
+
+
+def _as_given(url: str, checked: URL) -> URL:
+    """A URL that needs no quoting goes out as it was given: quoting it anew would undo the encoding of a URL in its
+    query (CHP-009)."""
+    if not _QUOTED.fullmatch(url):
+        return checked
+    given = URL(url, encoded=True)
+    return given if (given.host, given.port) == (checked.host, checked.port) else checked
 
 
 def _unverified() -> ssl.SSLContext:

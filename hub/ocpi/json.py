@@ -7,13 +7,14 @@ surrogates, numbers of absurd size, nesting that has no place in OCPI. A message
 and nothing of the content.
 """
 
+import json as stdlib
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
-from hub.ocpi.errors import InvalidJson
+from hub.ocpi.errors import InvalidJson, InvalidParameters
 
 DEPTH = 32
 """Levels of objects and lists. The deepest OCPI object, a CDR with its tariffs, needs seven."""
@@ -30,6 +31,8 @@ _LARGEST_INT = 10 ** (MAGNITUDE + 1)
 _LONG_NUMBER = b"0" * (MAGNITUDE + 2)
 _DIGIT_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _CONTAINERS = frozenset({dict, list})
+_NAME = re.compile(rb'"[ \t\n\r]*:')
+_FIELD = re.compile(r"[a-z_]{1,40}")
 _PLACE = re.compile(r"\(byte (\d+)\)$")
 
 
@@ -43,6 +46,15 @@ def loads(data: bytes) -> Any:
     if b"\\u0000" in data or _LONG_NUMBER in data.translate(_DIGIT_TO_ZERO):  # rare, so the look is thorough
         _refuse_odd(value)
     return value
+
+
+def refuse_doubled(data: bytes, value: dict[str, Any]) -> None:
+    """InvalidParameters when an object in `data`, of which `value` was read, has two fields of one name.
+
+    JSON allows it and leaves open which of them counts: the hub would judge one, and the receiver take the other.
+    """
+    if len(_NAME.findall(data)) > _names(value):  # it may also be text that looks like a name
+        stdlib.loads(data, object_pairs_hook=_single, parse_float=str, parse_int=str)
 
 
 def dumps(value: object) -> bytes:
@@ -62,6 +74,26 @@ def _number(text: str) -> Decimal:
 
 _decoder = msgspec.json.Decoder(float_hook=_number)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def _names(value: dict[str, Any]) -> int:
+    """How many fields an object and all objects in it have together."""
+    found, todo = 0, list[Any]([value])
+    for node in todo:
+        if type(node) is dict:
+            found += len(node)
+            todo += [child for child in node.values() if type(child) in _CONTAINERS]
+        else:
+            todo += [child for child in node if type(child) in _CONTAINERS]
+    return found
+
+
+def _single(pairs: list[tuple[str, Any]]) -> None:
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidParameters(f"{name if _FIELD.fullmatch(name) else 'a field'}: stands twice in one object")
+        seen.add(name)
 
 
 def _refuse_deep(value: object) -> None:
@@ -103,6 +135,8 @@ def _complaint(data: bytes, error: Exception) -> str:
         data.decode()
     except UnicodeDecodeError as fault:
         return f"The body is not UTF-8 (byte {fault.start})."
+    if "out of range" in str(error):
+        return _BAD_NUMBER
     place = _PLACE.search(str(error))
     if place:
         return f"The body is not valid JSON (byte {place[1]})."

@@ -27,8 +27,8 @@ class Module:
 
     `owner` is the role whose data it is (CPO or EMSP). `parts` are the levels below the object, outermost first.
     `key_field` tells objects with one id apart (the type of a Token). `append` lists the fields that a PATCH adds
-    to instead of replacing (catalogue SES-027). `immutable` objects live in the ledger. The method sets are those of
-    the spec's interface tables.
+    to instead of replacing (catalogue SES-027). `token_field` holds the token whose owner is the receiver (CDR-055).
+    `immutable` objects live in the ledger. The method sets are those of the spec's interface tables.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Module:
     key_default: str = ""
     parts: tuple[Part, ...] = ()
     append: frozenset[str] = frozenset()
+    token_field: str | None = None
     broadcast: bool = False
     immutable: bool = False
     command_models: Mapping[str, type[Schema]] = field(default_factory=dict)

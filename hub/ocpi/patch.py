@@ -63,8 +63,7 @@ def patch(state: State, change: Body, module: Module, part_ids: tuple[str, ...] 
     """Apply a PATCH at a level. Lists are replaced as a whole except those the module appends to."""
     if not isinstance(change.get("last_updated"), str):
         raise InvalidParameters("last_updated: field required in a PATCH")
-    for name in {*module.append, *(part.list_field for part in module.parts)} & change.keys():
-        _must_be_objects(change[name], name)
+    _must_hold_objects(change, module, len(part_ids))
     path = _path(part_ids)
     stored = find_part(state.body, module, part_ids)
     if stored is None:
@@ -176,9 +175,21 @@ def _merge(stored: Body, change: Body, append: frozenset[str]) -> Body:
     return merged
 
 
-def _must_be_objects(value: Any, name: str) -> None:
+def _must_hold_objects(change: Body, module: Module, depth: int) -> None:
+    """What is walked below has the shape for it; the rest is the schema's business, once it is merged."""
+    for name in module.append & change.keys():
+        if not all(isinstance(item.get("start_date_time"), str) for item in _objects(change, name)):
+            raise InvalidParameters(f"{name}: each needs a start_date_time")
+    if depth < len(module.parts):
+        for child in _objects(change, module.parts[depth].list_field):
+            _must_hold_objects(child, module, depth + 1)
+
+
+def _objects(body: Body, name: str) -> list[Body]:
+    value = body.get(name)
     if value is not None and not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
         raise InvalidParameters(f"{name}: must be a list of objects")
+    return value or []
 
 
 def _times_of(body: Body, module: Module, depth: int = 0, path: str = "") -> dict[str, str]:

@@ -140,6 +140,42 @@ class CiString(String):
     pattern = r"^[\x20-\x7e]*$"
 
 
+class CurrencyCode(String):
+    """Three letters, like EUR (SES-039)."""
+
+    pattern = r"^[A-Z]{3}$"
+
+
+class CountryCode(String):
+    """Three letters, like NLD: ISO 3166-1 alpha-3, whereas a party's country_code has two (LOC-036)."""
+
+    pattern = r"^[A-Z]{3}$"
+
+
+class Degrees(String):
+    """A decimal degree of latitude or longitude: a dot, and five to seven digits behind it (LOC-069)."""
+
+    pattern = r"^-?[0-9]{1,3}\.[0-9]{5,7}$"
+
+
+class TimeOfDay(String):
+    """Hours and minutes with leading zeros (LOC-075, TAR-042)."""
+
+    pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+
+class Day(String):
+    """A date (TAR-042)."""
+
+    pattern = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+
+
+class Base64(String):
+    """Bytes as text (CDR-063)."""
+
+    pattern = r"^[A-Za-z0-9+/]*={0,2}$"
+
+
 class Address(String):
     """A web address (TYP-019)."""
 
@@ -169,6 +205,14 @@ String100 = Annotated[str, String(100)]
 String255 = Annotated[str, String(255)]
 String512 = Annotated[str, String(512)]
 String5000 = Annotated[str, String(5000)]
+Currency = Annotated[str, CurrencyCode(3)]
+Base64String512 = Annotated[str, Base64(512)]
+Base64String5000 = Annotated[str, Base64(5000)]
+Country = Annotated[str, CountryCode(3)]
+Latitude = Annotated[str, Degrees(10)]
+Longitude = Annotated[str, Degrees(11)]
+Time5 = Annotated[str, TimeOfDay(5)]
+Date10 = Annotated[str, Day(10)]
 Url = Annotated[str, Address(255)]
 
 
@@ -239,7 +283,8 @@ NAMED_AT_MOST = 5
 COUNTED_AT_MOST = 5000
 """How many faults are looked at one by one; past that a small body would keep the process busy for seconds."""
 
-_TOLERATED = frozenset({"string_too_long", "string_pattern_mismatch", "less_than_equal", "enum"})
+_ODDITY = "oddity"
+_TOLERATED = frozenset({"string_too_long", "string_pattern_mismatch", "less_than_equal", "enum", _ODDITY})
 
 _REASONS = {
     "missing": "field required",
@@ -256,11 +301,19 @@ _REASONS = {
 }
 
 
+def oddity(reason: str) -> PydanticCustomError:
+    """For a model's own validator: fields that do not go together. It is let through and counted."""
+    return PydanticCustomError(_ODDITY, "{reason}", {"reason": reason})
+
+
 class Finding(NamedTuple):
     """Something wrong in a body that was let through: where, like evses[0].status, and what."""
 
     path: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 def check(model: type[Schema], data: Mapping[str, Any]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Chargers as the bridge knows them: stations, their connectors, transactions, grants, commands, held CDRs.
+"""Chargers as the bridge knows them: stations, connectors, transactions, grants, commands, reservations, held CDRs.
 
 A *station* is an OCPP charge point of a hosted party; OCPI never sees it. Each of its connectors stands for one EVSE
 of a Location. A *charging* is one OCPP transaction and at the same time one OCPI Session. Two columns carry what
@@ -32,6 +32,9 @@ from sqlmodel import Field, SQLModel
 
 TRANSACTION_NUMBER = Sequence("transaction_number", metadata=SQLModel.metadata, start=1, maxvalue=2**31 - 1)
 """Every transactionId of every station: a positive 31 bit number that is never given twice."""
+
+RESERVATION_NUMBER = Sequence("reservation_number", metadata=SQLModel.metadata, start=1, maxvalue=2**31 - 1)
+"""Every reservationId: an eMSP's own id is not unique and not a number (CMD-030)."""
 
 NOW = text("now()")
 
@@ -90,8 +93,8 @@ class Charging(SQLModel, table=True):
 
     Registers are in Wh. `changes` counts what happened, `published` is how much of it the token's owner was told;
     until `quiet_until` only a whole kWh more than `published_wh` is worth another push. `tariff` is the one that was
-    in force when the session was first told. `cdr_state` is None, ready (`cdr_body` is final and must go out), sent,
-    held, or none (there is nothing to bill).
+    in force when the session was first told, `place` the Location as it was then, with this EVSE and Connector only.
+    `cdr_state` is None, ready (`cdr_body` is final and must go out), sent, held, or none (there is nothing to bill).
     """
 
     __tablename__ = "charging"
@@ -134,6 +137,7 @@ class Charging(SQLModel, table=True):
     published_wh: Decimal | None = Field(default=None, sa_column=Column(Numeric))
     due_at: datetime | None = Field(default=None, sa_column=_time())
     tariff: str | None = Field(default=None, sa_column=Column(Text))
+    place: str | None = Field(default=None, sa_column=Column(Text))
     cdr_id: str | None = None
     cdr_body: str | None = Field(default=None, sa_column=Column(Text))
     cdr_state: str | None = None
@@ -195,6 +199,45 @@ class StationCommand(SQLModel, table=True):
     result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
     tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime | None = Field(default=None, sa_column=_time(nullable=False, default=True))
+
+
+class StationReservation(SQLModel, table=True):
+    """A RESERVE_NOW: a connector kept free for a token, and its Session until somebody charges.
+
+    `number` is the OCPP reservationId; a reservation that replaces another one at the same station has the same, and
+    the same Session. `key` is the eMSP's reservation_id in upper case, unique per `sender`. `state`: asked, active,
+    used (a transaction took its Session over), cancelled, expired, refused, replaced. `due_at`: its Session is to go
+    out.
+    """
+
+    __tablename__ = "station_reservation"
+    __table_args__ = (
+        Index(
+            "station_reservation_standing",
+            *("owner", "sender", "key"),
+            postgresql_where=text("state IN ('asked', 'active')"),
+        ),
+        Index("station_reservation_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    number: int
+    owner: str
+    sender: str
+    key: str
+    station_id: str = Field(foreign_key="station.station_id", ondelete="CASCADE")
+    location_id: str
+    ocpp_connector_id: int
+    evse_uid: str
+    connector_id: str
+    id_tag: str
+    token: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    authorization_reference: str | None = None
+    session_id: str
+    expires_at: datetime = Field(sa_column=_time(nullable=False))
+    state: str = "asked"
+    began_at: datetime = Field(sa_column=_time(nullable=False))
+    updated_at: datetime = Field(sa_column=_time(nullable=False, default=True))
+    due_at: datetime | None = Field(default=None, sa_column=_time())
 
 
 class HeldCdr(SQLModel, table=True):

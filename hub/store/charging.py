@@ -205,6 +205,12 @@ async def settle_tariff(session: AsyncSession, transaction_id: int, tariff: str)
     await session.execute(statement.values(tariff=tariff))
 
 
+async def settle_place(session: AsyncSession, transaction_id: int, place: str) -> None:
+    """The Location as it was when the session was first told; later changes of it do not matter (CDR-027)."""
+    statement = update(Charging).where(col(Charging.transaction_id) == transaction_id, col(Charging.place).is_(None))
+    await session.execute(statement.values(place=place))
+
+
 async def keep_cdr(session: AsyncSession, transaction_id: int, body: str, state: str) -> None:
     """The CDR is final: whatever happens from here, this text goes out (`state` ready) or is not needed (none)."""
     statement = update(Charging).where(

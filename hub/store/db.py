@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.ocpi import json
 from hub.ocpi.types import PartyId
 
 APPLICATION_ROLE = "knutpunkt_app"
@@ -189,6 +190,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,  # what goes beyond would be opened and closed for every use
             pool_timeout=_PATIENCE,
+            json_serializer=_json,
             connect_args={"server_settings": _SERVER_SETTINGS, "timeout": _PATIENCE},
         )
 
@@ -240,6 +242,11 @@ class Database:
                     reset=_nothing_to_reset,
                 )
         return self._pool
+
+
+def _json(value: object) -> str:
+    """JSON of partners has Decimals in it, even where the specification has no numbers."""
+    return json.dumps(value).decode()
 
 
 async def _read_json(connection: asyncpg.Connection) -> None:

@@ -2,13 +2,16 @@
 
 from sqlalchemy import text
 
-from hub.store import messages
+from hub.store import destinations, messages, repeats
 from hub.store.db import Statements
 
 _TOKENS = text("DELETE FROM access_token WHERE expires_at <= now()")
 
 
 async def expire(session: Statements) -> None:
-    """Delete callbacks and access tokens that nobody can use any more (to the directory they are gone already)."""
+    """Delete callbacks, access tokens, reservations and answers that nobody can use any more (to the directory they
+    are gone already)."""
     await messages.expire_callbacks(session)
+    await destinations.expire(session)
+    await repeats.expire(session)
     await session.execute(_TOKENS)

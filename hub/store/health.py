@@ -39,6 +39,13 @@ _CLAIM = text(
     "UPDATE platform SET next_try_at = now() + :wait * interval '1 second' WHERE id = :id"
     " AND (next_try_at IS NULL OR next_try_at <= now() OR :at_once) RETURNING id"
 )
+# Whoever has a life of its own and was neither heard nor asked for a while; a few at a time, so that they are spread.
+_SILENT = text(
+    "UPDATE platform SET checked_at = now() WHERE id IN (SELECT id FROM platform WHERE status = 'CONNECTED'"
+    " AND NOT hosted AND versions_url IS NOT NULL AND stopped_reason IS NULL"
+    " AND GREATEST(created_at, last_seen_at, checked_at) < now() - :after * interval '1 second'"
+    " ORDER BY last_seen_at NULLS FIRST LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING id"
+)
 _STATUS = text(
     "UPDATE platform SET status = :status WHERE id = :id AND status IN ('CONNECTED', 'OFFLINE')"
     " AND status <> :status RETURNING id"
@@ -69,6 +76,12 @@ async def claim_probe(session: Statements, platform_id: int, wait: float, at_onc
     """Take the right to probe a platform and set the next probe's time; one worker gets it."""
     names = {"id": platform_id, "wait": wait, "at_once": at_once}
     return (await session.execute(_CLAIM, names)).first() is not None
+
+
+async def silent(session: Statements, after: float, limit: int) -> list[int]:
+    """Take the right to ask platforms that are CONNECTED and were not heard for `after` seconds (HCI-014); one worker
+    gets it."""
+    return list((await session.execute(_SILENT, {"after": after, "limit": limit})).scalars())
 
 
 async def set_status(session: Statements, platform_id: int, status: str) -> bool:

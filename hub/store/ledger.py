@@ -12,10 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Column,
     DateTime,
     Identity,
+    Index,
     LargeBinary,
     Numeric,
     Text,
@@ -29,10 +31,14 @@ from hub.store.db import Statements
 
 class Cdr(SQLModel, table=True):
     """One CDR. `hash` is SHA-256 over its canonical form, `key` its id without regard to case, `public_id` the last
-    segment of the Location that its owner was given."""
+    segment of the Location that its owner was given, `findings` what the hub noticed about it (CDR-041)."""
 
     __tablename__ = "cdr"
-    __table_args__ = (UniqueConstraint("owner", "key", name="cdr_identity"),)
+    __table_args__ = (
+        UniqueConstraint("owner", "key", name="cdr_identity"),
+        Index("cdr_session", "owner", "session_key", postgresql_where=text("session_key IS NOT NULL")),
+        Index("cdr_credit", "owner", "credit_of", postgresql_where=text("credit_of IS NOT NULL")),
+    )
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
     owner: str = Field(index=True)
     key: str
@@ -50,6 +56,9 @@ class Cdr(SQLModel, table=True):
     last_updated: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     recorded_at: datetime | None = Field(
         default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
+    )
+    findings: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )
 
 
@@ -126,10 +135,16 @@ _INTENT = text("SELECT hash, receiver, state FROM cdr_intent WHERE owner = :owne
 _SETTLE = text("UPDATE cdr_intent SET state = :state WHERE owner = :owner AND key = :key")
 _RECORD = text(
     "INSERT INTO cdr (owner, key, public_id, receiver, hash, session_key, credit_of, currency, total_energy,"
-    " total_excl_vat, total_incl_vat, start_date_time, end_date_time, last_updated) VALUES (:owner, :key, :public_id,"
-    " :receiver, :hash, :session_key, :credit_of, :currency, :total_energy, :total_excl_vat, :total_incl_vat,"
-    " :start_date_time, :end_date_time, :last_updated) RETURNING seq"
+    " total_excl_vat, total_incl_vat, start_date_time, end_date_time, last_updated, findings) VALUES (:owner, :key,"
+    " :public_id, :receiver, :hash, :session_key, :credit_of, :currency, :total_energy, :total_excl_vat,"
+    " :total_incl_vat, :start_date_time, :end_date_time, :last_updated, CAST(:findings AS text[])) RETURNING seq"
 )
+_BILLED = text(
+    "SELECT EXISTS (SELECT FROM cdr c WHERE c.owner = :owner AND c.session_key = :session_key AND c.key <> :key"
+    " AND c.credit_of IS NULL"
+    " AND NOT EXISTS (SELECT FROM cdr r WHERE r.owner = c.owner AND r.credit_of = c.key))"
+)
+_CREDITED = text("SELECT EXISTS (SELECT FROM cdr WHERE owner = :owner AND credit_of = :credit_of AND key <> :key)")
 _BODY = text("INSERT INTO cdr_body (seq, body) VALUES (:seq, :body)")
 _DELIVERY = text("INSERT INTO cdr_delivery (seq, state, location) VALUES (:seq, :state, :location)")
 
@@ -144,6 +159,17 @@ async def at(session: Statements, public_id: str) -> Recorded | None:
     """The CDR behind the last segment of its Location, if this session's party may see it."""
     row = (await session.execute(_AT, {"public_id": public_id})).one_or_none()
     return Recorded(*row) if row else None
+
+
+async def is_billed(session: Statements, owner: str, session_key: str, key: str) -> bool:
+    """Whether another CDR than `key` bills this Session already, and was not credited."""
+    names = {"owner": owner, "session_key": session_key, "key": key}
+    return bool((await session.execute(_BILLED, names)).scalar_one())
+
+
+async def is_credited(session: Statements, owner: str, credit_of: str, key: str) -> bool:
+    """Whether another Credit CDR than `key` takes this CDR back already."""
+    return bool((await session.execute(_CREDITED, {"owner": owner, "credit_of": credit_of, "key": key})).scalar_one())
 
 
 async def claim(session: Statements, owner: str, key: str, digest: bytes, receiver: str, patience: timedelta) -> bool:
@@ -166,7 +192,8 @@ async def settle(session: Statements, owner: str, key: str, state: str) -> None:
 async def record(session: Statements, facts: dict[str, Any], body: str, state: str, location: str | None) -> str:
     """Enter a CDR with its body and where it is; its public id. `facts` are the columns of `cdr`."""
     public_id = secrets.token_urlsafe(24)
-    seq = int((await session.execute(_RECORD, {**facts, "public_id": public_id})).scalar_one())
+    row = {"findings": [], **facts, "public_id": public_id}
+    seq = int((await session.execute(_RECORD, row)).scalar_one())
     await session.execute(_BODY, {"seq": seq, "body": body})
     await session.execute(_DELIVERY, {"seq": seq, "state": state, "location": location})
     return public_id

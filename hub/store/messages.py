@@ -25,6 +25,7 @@ PERSONAL = frozenset({"tokens"})
 
 BROADCAST, KEEP, CUSTODY, REPEAT = "broadcast", "keep", "custody", "repeat"
 FORWARD, DELIVER = "forward", "deliver"
+PULL = "pull"
 """Decisions that later questions ask for."""
 
 DELETED, IN_LEDGER = "deleted", "in the ledger"
@@ -70,10 +71,17 @@ class Hop(SQLModel, table=True):
 
 
 class Callback(SQLModel, table=True):
-    """An opaque hub URL: the partner's `url` behind it, who may use it (`caller`) and to whom it leads (`target`)."""
+    """An opaque hub URL: the partner's `url` behind it, who may use it (`caller`) and to whom it leads (`target`).
+
+    `asked` is the call it was opened for (RESERVE_NOW, or PUT of a charging profile), `session_key` the Session of a
+    charging profile. `due_at` is when the CPO promised a result, `answered` whether one has come.
+    """
 
     __tablename__ = "callback"
-    __table_args__ = (Index("callback_expiry", "expires_at"),)
+    __table_args__ = (
+        Index("callback_expiry", "expires_at"),
+        Index("callback_due", "due_at", postgresql_where=text("due_at IS NOT NULL AND NOT answered")),
+    )
     id: str = Field(primary_key=True)
     kind: str
     module: str
@@ -82,15 +90,30 @@ class Callback(SQLModel, table=True):
     target: str
     correlation_id: str
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    asked: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    session_key: str | None = None
+    due_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    answered: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 _CALLBACK = text(
-    "INSERT INTO callback (id, kind, module, url, caller, target, correlation_id, expires_at)"
-    " VALUES (:id, :kind, :module, :url, :caller, :target, :correlation_id, now() + CAST(:lifetime AS interval))"
+    "INSERT INTO callback (id, kind, module, url, caller, target, correlation_id, expires_at, asked, session_key)"
+    " VALUES (:id, :kind, :module, :url, :caller, :target, :correlation_id, now() + CAST(:lifetime AS interval),"
+    " :asked, :session_key)"
 )
 _FIND = text(
-    "SELECT id, kind, module, url, caller, target, correlation_id, expires_at FROM callback"
-    " WHERE id = :id AND kind = :kind AND expires_at > now()"
+    "SELECT id, kind, module, url, caller, target, correlation_id, expires_at, asked, session_key, due_at, answered"
+    " FROM callback WHERE id = :id AND kind = :kind AND expires_at > now()"
+)
+_CALLER = text("SELECT caller FROM callback WHERE id = :id AND expires_at > now()")
+_PROMISED = text("UPDATE callback SET due_at = now() + CAST(:within AS interval) WHERE id = :id")
+_ANSWERED = text("UPDATE callback SET answered = true WHERE id = :id AND NOT answered")
+_NOTE_MISSING = text(
+    "WITH late AS (UPDATE callback SET due_at = NULL WHERE due_at < now() AND NOT answered"
+    " RETURNING correlation_id, caller, target, module, asked)"
+    " INSERT INTO hop (correlation_id, request_id, sender, receiver, method, what, decision, detail)"
+    " SELECT correlation_id, gen_random_uuid()::text, caller, target, 'POST', 'result of ' || module || ' ' || asked,"
+    " 'missing', 'none came within the time that ' || caller || ' gave' FROM late"
 )
 _EXPIRE = text("DELETE FROM callback WHERE expires_at <= now()")
 _FORGET = text("DELETE FROM callback WHERE id = :id")
@@ -119,11 +142,14 @@ async def open_callback(
     target: str,
     correlation_id: str,
     lifetime: timedelta,
+    asked: str = "",
+    session_key: str | None = None,
 ) -> str:
     """Make an opaque id (192 bits) that stands for `url`: `caller` may use it, and it leads to `target`."""
     callback_id = secrets.token_urlsafe(24)
     names = {"id": callback_id, "kind": kind, "module": module, "url": url, "caller": caller, "target": target}
-    await session.execute(_CALLBACK, {**names, "correlation_id": correlation_id, "lifetime": lifetime})
+    more = {"correlation_id": correlation_id, "lifetime": lifetime, "asked": asked, "session_key": session_key}
+    await session.execute(_CALLBACK, {**names, **more})
     return callback_id
 
 
@@ -133,9 +159,30 @@ async def find_callback(session: Statements, callback_id: str, kind: str) -> Cal
     return Callback(**row) if row else None
 
 
+async def callback_caller(session: Statements, callback_id: str) -> str | None:
+    """The party that may use a callback."""
+    row = (await session.execute(_CALLER, {"id": callback_id})).one_or_none()
+    return str(row[0]) if row else None
+
+
 async def forget_callback(session: Statements, callback_id: str) -> None:
     """End a callback before its time."""
     await session.execute(_FORGET, {"id": callback_id})
+
+
+async def promise(session: Statements, callback_id: str, within: timedelta) -> None:
+    """The CPO said that a result comes within this time (CMD-021)."""
+    await session.execute(_PROMISED, {"id": callback_id, "within": within})
+
+
+async def callback_answered(session: Statements, callback_id: str) -> None:
+    """A result has come."""
+    await session.execute(_ANSWERED, {"id": callback_id})
+
+
+async def note_missing_results(session: Statements) -> None:
+    """Put a line into the message log for each result that did not come in the time that its CPO gave (CMD-021)."""
+    await session.execute(_NOTE_MISSING)
 
 
 async def expire_callbacks(session: Statements) -> None:

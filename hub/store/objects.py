@@ -6,17 +6,19 @@ came in, so that numbers and dates keep their form (TF-127). `id` grows in the o
 moved by an update: it is the fixed order of GET ALL.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from hub.store.db import Statements
+from hub.store.pulls import MISSING
 
 EVERYBODY = "*"
+_LISTED = text("audience = '*' AND NOT deleted")
 
 
 class KeptObject(SQLModel, table=True):
@@ -26,7 +28,15 @@ class KeptObject(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("owner", "module", "key", "audience", name="object_identity"),
         Index("object_page", "module", "id"),
-        Index("object_changed", "module", "last_updated"),
+        Index(
+            "object_changed",
+            "module",
+            "last_updated",
+            postgresql_include=("id", "owner", "audience"),
+            postgresql_where=_LISTED,
+        ),
+        Index("object_everybody", "module", "id", postgresql_include=("owner", "audience"), postgresql_where=_LISTED),
+        Index("object_own", "audience", "module", "id", postgresql_where=text("audience <> '*'")),
         Index("object_key", "module", "key"),
     )
     id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
@@ -41,6 +51,17 @@ class KeptObject(SQLModel, table=True):
     stored_at: datetime | None = Field(
         default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
     )
+
+
+class ObjectCount(SQLModel, table=True):
+    """How many objects of an owner there are for everybody, tombstones left out: the sum over the slots. Triggers on
+    `object` keep it, each connection in its slot, so that writers do not wait for each other."""
+
+    __tablename__ = "object_count"
+    owner: str = Field(primary_key=True)
+    module: str = Field(primary_key=True)
+    slot: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    live: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 @dataclass(frozen=True)
@@ -58,11 +79,19 @@ class Kept:
     stored_at: datetime
 
 
+KEPT_COLUMNS = tuple(field.name for field in fields(Kept))
 _KEPT = "SELECT id, owner, key, audience, body, times, last_updated, deleted, stored_at FROM object WHERE "
 _OBJECT = "owner = :owner AND module = :module AND key = :key AND "
 _ONE = text(_KEPT + _OBJECT + "audience = :audience FOR UPDATE")
 _VIEW = text(_KEPT + _OBJECT + "audience IN ('*', :receiver)")
-_HOLDERS = text(_KEPT + "module = :module AND key = :key AND NOT deleted ORDER BY stored_at DESC LIMIT 20")
+_VALID = "module = :module AND key = :key AND NOT deleted AND NOT " + MISSING  # TOK-048: gone from its owner's list
+_HOLDERS = text(_KEPT + _VALID + " ORDER BY stored_at DESC LIMIT 20")
+_OWNERS = "SELECT owner, audience FROM object WHERE "
+_SEEN = text(_OWNERS + _VALID + " AND audience IN ('*', :reader) ORDER BY stored_at DESC")
+_SENT = text(
+    "SELECT audience, body FROM object WHERE owner = :owner AND module = :module AND key = :key AND NOT deleted"
+    " AND audience <> '*'"
+)
 _WRITE = text(
     "INSERT INTO object (owner, module, key, audience, body, times, last_updated, deleted)"
     " VALUES (:owner, :module, :key, :audience, :body, CAST(:times AS jsonb), :last_updated, :deleted)"
@@ -127,5 +156,18 @@ async def is_broadcast(session: Statements, owner: str, module: str, key: str) -
 
 
 async def by_key(session: Statements, module: str, key: str) -> list[Kept]:
-    """The live rows of a key whoever owns them, newest first: who owns a token, which location a session is at."""
+    """The live rows of a key whoever owns them, newest first: who owns a token, which location a session is at. What
+    has vanished from its owner's own list does not count."""
     return [Kept(*row) for row in await session.execute(_HOLDERS, {"module": module, "key": key})]
+
+
+async def seen_by(session: Statements, module: str, key: str, reader: str) -> list[tuple[str, str]]:
+    """Owner and audience of the live rows of a key that are for everybody or for `reader`, newest first."""
+    rows = await session.execute(_SEEN, {"module": module, "key": key, "reader": reader})
+    return [(row[0], row[1]) for row in rows]
+
+
+async def sent_to(session: Statements, owner: str, module: str, key: str) -> list[tuple[str, str]]:
+    """The parties that an object was pushed to one by one, each with the body it was given."""
+    rows = await session.execute(_SENT, {"owner": owner, "module": module, "key": key})
+    return [(row[0], row[1]) for row in rows]

@@ -1,100 +1,192 @@
 """Lists for GET ALL: kept objects and CDRs in the order of first arrival, a page at a time.
 
 An object that is kept both for everybody and for the reader counts once, at the place of everybody's row. Pages go by
-the id of the last object seen; only a client that makes up its own offset pays for skipping.
+the id of the last object seen; only a client that makes up its own offset pays for skipping. How many objects there
+are for everybody is counted as they change (`ObjectCount`); a reader's own rows, mostly few or none, are looked
+at when a first page counts. Each page looks one row further than it shows, so that a list ends where it ends, whatever
+has come and gone since its first page.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from hub.ocpi.paging import PageQuery
 from hub.store.db import Statements
-from hub.store.objects import EVERYBODY, Kept
+from hub.store.objects import KEPT_COLUMNS, Kept
+
+FEW = 5_000
+"""Up to so many objects in a window of dates are found by their dates; more, by walking through all of them."""
+
+Item = str | tuple[Kept, Kept]
+"""An object as it is kept, or what two rows say of it: the reader's own and everybody's."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """The rows of a page, each as (the reader's own row, everybody's row), the total, and the last id."""
+    """The objects of a page, how many the list had when it began, the id of the last one, and whether more follow."""
 
-    rows: Sequence[tuple[Kept | None, Kept | None]]
+    items: Sequence[Item]
     total: int
     last_id: int | None
+    more: bool
 
 
-# A row stands for its object unless it is the reader's own beside one for everybody. Tombstones stand for nothing.
-_FROM = (
-    " FROM object o LEFT JOIN object mine ON o.audience = '*' AND mine.owner = o.owner AND mine.module = o.module"
-    " AND mine.key = o.key AND mine.audience = :reader AND NOT mine.deleted"
-    " WHERE o.module = :module AND o.owner = ANY(:owners) AND NOT o.deleted AND (o.audience = '*' AND NOT EXISTS ("
-    "SELECT 1 FROM object t WHERE t.owner = o.owner AND t.module = o.module AND t.key = o.key AND t.audience = :reader"
-    " AND t.deleted AND (t.last_updated, t.stored_at) >= (o.last_updated, o.stored_at))"
-    " OR (o.audience = :reader AND NOT EXISTS (SELECT 1 FROM object e WHERE e.owner = o.owner"
-    " AND e.module = o.module AND e.key = o.key AND e.audience = '*' AND NOT e.deleted)))"
+@dataclass(frozen=True)
+class _Shape:
+    """What a page's statement depends on: rows of the reader's own, the bounds of dates, few in them, a cursor."""
+
+    own: bool
+    since: bool
+    until: bool
+    few: bool
+    cursor: bool
+
+
+_GLANCE = text(
+    "SELECT (SELECT COALESCE(sum(live), 0)::bigint FROM object_count WHERE module = :module AND owner = ANY(:owners)),"
+    " EXISTS (SELECT FROM object WHERE audience = :reader AND audience <> '*' AND module = :module)"
 )
-_CHANGED = "GREATEST(o.last_updated, mine.last_updated)"
-_OWN = "mine.id, mine.owner, mine.key, mine.audience, mine.body, mine.times, mine.last_updated, mine.deleted"
-_ALL = "o.id, o.owner, o.key, o.audience, o.body, o.times, o.last_updated, o.deleted, o.stored_at"
-_CDRS = " FROM cdr c JOIN cdr_body b USING (seq) WHERE c.receiver = :reader AND c.owner = ANY(:owners)"
+
+# In these, e is a live row for everybody and m a row of the reader's own, be it alive or a tombstone.
+_FRAGMENTS = {
+    "e": "e.module = :module AND e.audience = '*' AND NOT e.deleted AND e.owner = ANY(:owners)",
+    "m": "m.module = :module AND m.audience = :reader AND m.audience <> '*' AND m.owner = ANY(:owners)",
+    "e_of_m": "e.owner = m.owner AND e.module = m.module AND e.key = m.key AND e.audience = '*' AND NOT e.deleted",
+    "m_of_e": "m.owner = e.owner AND m.module = e.module AND m.key = e.key AND m.audience = :reader"
+    " AND m.audience <> '*'",
+    "m_is_newer": "(m.last_updated, m.stored_at) >= (e.last_updated, e.stored_at)",
+    "both_rows": ", ".join(f"{row}.{column}" for row in "em" for column in KEPT_COLUMNS),
+}
+_COUNT = "SELECT count(*) FROM object e WHERE {e}{dates}"
+_CORRECTION = (
+    "SELECT count(*) FILTER (WHERE (NOT m.deleted OR e.id IS NOT NULL AND NOT {m_is_newer}){seen_dates})"
+    " - count(*) FILTER (WHERE e.id IS NOT NULL{e_dates})"
+    " FROM object m LEFT JOIN object e ON {e_of_m} WHERE {m}"
+)
+_SEEN_CHANGED = "CASE WHEN m.deleted THEN e.last_updated ELSE GREATEST(m.last_updated, e.last_updated) END"
+_HITS = "SELECT e.id FROM object e WHERE {e}{e_dates}"
+_OWN_HITS = (
+    " UNION SELECT COALESCE(e.id, m.id) FROM object m LEFT JOIN object e ON {e_of_m}"
+    " WHERE {m} AND NOT m.deleted{m_dates}"
+)
+_PLAIN = "{hits}SELECT e.id, e.body FROM object e WHERE {e}{e_dates}{e_order}{offset}"
+_CHANGED = "GREATEST(e.last_updated, (SELECT m.last_updated FROM object m WHERE {m_of_e} AND NOT m.deleted))"
+_BOTH = (
+    "{hits}SELECT {both_rows} FROM (SELECT id FROM ("
+    "(SELECT e.id FROM object e WHERE {e} AND NOT EXISTS"
+    " (SELECT FROM object m WHERE {m_of_e} AND m.deleted AND {m_is_newer}){dates}{e_order})"
+    " UNION ALL (SELECT m.id FROM object m WHERE {m} AND NOT m.deleted AND NOT EXISTS"
+    " (SELECT FROM object e WHERE {e_of_m}){m_dates}{m_order})"
+    ") AS seen ORDER BY id LIMIT :most{offset}) AS page JOIN object e USING (id)"
+    " LEFT JOIN object m ON e.audience = '*' AND {m_of_e} AND NOT m.deleted ORDER BY e.id"
+)
+_CDR_COUNT = "SELECT count(*) FROM cdr c WHERE c.receiver = :reader AND c.owner = ANY(:owners){dates}"
+_CDR_PAGE = (
+    "SELECT seq, body FROM (SELECT c.seq FROM cdr c WHERE c.receiver = :reader AND c.owner = ANY(:owners)"
+    "{dates}{order}{offset}) AS page JOIN cdr_body USING (seq) ORDER BY seq"
+)
 
 
 async def objects(session: Statements, module: str, reader: str, owners: list[str], page: PageQuery) -> Page:
     """A page of the objects of `module` of these owners that `reader` may see."""
     names: dict[str, Any] = {"module": module, "reader": reader, "owners": owners}
-    where, bounds = _bounds(_CHANGED, page)
+    live, own = (await session.execute(_GLANCE, names)).one()
     total = page.total
+    names |= _bounds(page)
     if total is None:
-        total = int((await session.execute(text("SELECT count(*)" + _FROM + where), names | bounds)).scalar_one())
-    after = " AND o.id > :after" if page.after is not None else ""
-    order = " ORDER BY o.id LIMIT :limit" + ("" if page.after is not None else " OFFSET :offset")
-    names |= bounds | _window(page)
-    rows = await session.execute(text(f"SELECT {_ALL}, {_OWN}, mine.stored_at" + _FROM + where + after + order), names)
-    pairs = [_pair(row) for row in rows]
-    return Page(pairs, total, _id(pairs[-1]) if pairs else None)
+        total = await _count(session, names, live, own, page)
+    dated = page.date_from is not None or page.date_to is not None
+    shape = _Shape(own, page.date_from is not None, page.date_to is not None, dated and total <= FEW, bool(page.after))
+    rows = (await session.execute(_statement(shape), names | _window(page))).all()
+    shown = rows[: page.limit]
+    items = [_item(row) for row in shown] if own else [row[1] for row in shown]
+    return Page(items, total, shown[-1][0] if shown else None, len(rows) > page.limit)
 
 
 async def cdrs(session: Statements, reader: str, owners: list[str], page: PageQuery) -> Page:
     """A page of the CDRs for `reader`; nobody else's are ever in it (CDR-015)."""
-    names: dict[str, Any] = {"reader": reader, "owners": owners}
-    where, bounds = _bounds("c.last_updated", page)
+    names: dict[str, Any] = {"reader": reader, "owners": owners} | _bounds(page)
+    dates = _dates("c.last_updated", page.date_from is not None, page.date_to is not None)
     total = page.total
     if total is None:
-        total = int((await session.execute(text("SELECT count(*)" + _CDRS + where), names | bounds)).scalar_one())
-    after = " AND c.seq > :after" if page.after is not None else ""
-    order = " ORDER BY c.seq LIMIT :limit" + ("" if page.after is not None else " OFFSET :offset")
-    columns = "SELECT c.seq, c.owner, c.key, c.receiver, b.body, c.last_updated, c.recorded_at"
-    rows = await session.execute(text(columns + _CDRS + where + after + order), names | bounds | _window(page))
-    pairs = [
-        (Kept(r.seq, r.owner, r.key, r.receiver, r.body, {}, r.last_updated, False, r.recorded_at), None) for r in rows
-    ]
-    return Page(pairs, total, pairs[-1][0].id if pairs else None)
+        total = int((await session.execute(text(_CDR_COUNT.format(dates=dates)), names)).scalar_one())
+    after, offset = (" AND c.seq > :after", "") if page.after else ("", " OFFSET :offset")
+    order = after + " ORDER BY c.seq LIMIT :most"
+    statement = text(_CDR_PAGE.format(dates=dates, order=order, offset=offset))
+    rows = (await session.execute(statement, names | _window(page))).all()
+    shown = rows[: page.limit]
+    return Page([row[1] for row in shown], total, shown[-1][0] if shown else None, len(rows) > page.limit)
 
 
-def _bounds(column: str, page: PageQuery) -> tuple[str, dict[str, Any]]:
+async def _count(session: Statements, names: dict[str, Any], live: int, own: bool, page: PageQuery) -> int:
+    """How many objects the list has: those for everybody, and what the reader's own rows add and take away."""
+    since, until = page.date_from is not None, page.date_to is not None
+    total = live
+    if since or until:
+        everybody = _sql(_COUNT, dates=_dates("e.last_updated", since, until))
+        total = int((await session.execute(text(everybody), names)).scalar_one())
+    if own:
+        total += int((await session.execute(_correction(since, until), names)).scalar_one())
+    return total
+
+
+@functools.cache
+def _correction(since: bool, until: bool) -> TextClause:
+    """The reader's objects among its own rows, less those of them that everybody's rows have counted already."""
+    seen_dates = _dates(_SEEN_CHANGED, since, until)
+    return text(_sql(_CORRECTION, seen_dates=seen_dates, e_dates=_dates("e.last_updated", since, until)))
+
+
+@functools.cache
+def _statement(shape: _Shape) -> TextClause:
+    """The rows of a page and one more. If the reader has rows of its own: the ids first, in order, from everybody's
+    rows and from those that stand alone; then both rows of each."""
+    dates = {
+        "e_dates": _dates("e.last_updated", shape.since, shape.until),
+        "m_dates": _dates("m.last_updated", shape.since, shape.until),
+        "dates": _dates(_sql(_CHANGED), shape.since, shape.until),
+    }
+    order = " AND {0}.id IN (SELECT id FROM hit)" if shape.few else ""
+    order += " AND {0}.id > :after" if shape.cursor else ""
+    order += " ORDER BY {0}.id LIMIT " + (":reach" if shape.own else ":most")
+    hits = _sql(_HITS + (_OWN_HITS if shape.own else ""), **dates)
+    statement = _sql(
+        _BOTH if shape.own else _PLAIN,
+        hits=f"WITH hit AS MATERIALIZED ({hits}) " if shape.few else "",
+        e_order=order.format("e"),
+        m_order=order.format("m"),
+        offset="" if shape.cursor else " OFFSET :offset",
+        **dates,
+    )
+    return text(statement)
+
+
+def _sql(template: str, **parts: str) -> str:
+    return template.format(**_FRAGMENTS, **parts)
+
+
+def _dates(column: str, since: bool, until: bool) -> str:
     """date_from is inclusive, date_to exclusive (TF-024, TF-025)."""
-    where, names = "", {}
-    if page.date_from is not None:
-        where, names = f" AND {column} >= :date_from", {"date_from": page.date_from}
-    if page.date_to is not None:
-        where, names = where + f" AND {column} < :date_to", names | {"date_to": page.date_to}
-    return where, names
+    return (f" AND {column} >= :date_from" if since else "") + (f" AND {column} < :date_to" if until else "")
 
 
-def _window(page: PageQuery) -> dict[str, Any]:
-    if page.after is not None:
-        return {"limit": page.limit, "after": page.after}
-    return {"limit": page.limit, "offset": page.offset}
+def _bounds(page: PageQuery) -> dict[str, Any]:
+    given = {"date_from": page.date_from, "date_to": page.date_to}
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def _pair(row: Any) -> tuple[Kept | None, Kept | None]:
-    first = Kept(*row[:9])
-    own = Kept(*row[9:18]) if row[9] is not None else None
-    return (own, first) if first.audience == EVERYBODY else (first, None)
+def _window(page: PageQuery) -> dict[str, int]:
+    if page.after:
+        return {"most": page.limit + 1, "reach": page.limit + 1, "after": page.after}
+    return {"most": page.limit + 1, "reach": page.offset + page.limit + 1, "offset": page.offset}
 
 
-def _id(pair: tuple[Kept | None, Kept | None]) -> int:
-    row = pair[1] or pair[0]
-    assert row is not None
-    return row.id
+def _item(row: Any) -> Item:
+    """A row of e, which may be one of the reader's own that stands alone, and of its m."""
+    half = len(KEPT_COLUMNS)
+    first = Kept(*row[:half])
+    return first.body if row[half] is None else (Kept(*row[half:]), first)

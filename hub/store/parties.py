@@ -18,7 +18,11 @@ NOW = text("now()")
 
 
 class Platform(SQLModel, table=True):
-    """One OCPI connection. `status` is a ConnectionStatus; `token_out` is sealed (hub.store.seal)."""
+    """One OCPI connection. `status` is a ConnectionStatus; `token_out` is sealed (hub.store.seal).
+
+    `told` stands for the endpoints of the hub that the platform was last told to read (VER-013). `pull` are the modules
+    that the hub pulls from it, None leaves that to the hub; `quirks` are its departures from the letter of OCPI.
+    """
 
     __tablename__ = "platform"
     id: int | None = Field(default=None, primary_key=True)
@@ -34,7 +38,13 @@ class Platform(SQLModel, table=True):
     failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_try_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     last_seen_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    checked_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     stopped_reason: str | None = None
+    told: str | None = None
+    pull: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text), nullable=True))
+    quirks: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSONB, server_default=text("'{}'"), nullable=False)
+    )
     created_at: datetime | None = Field(
         default=None, sa_column=Column(DateTime(timezone=True), server_default=NOW, nullable=False)
     )
@@ -51,13 +61,18 @@ class Endpoint(SQLModel, table=True):
 
 
 class AccessToken(SQLModel, table=True):
-    """A token that a platform shows to the hub, kept as SHA-256. `kind` A admits to a handshake, C to everything."""
+    """A token that a platform shows to the hub, kept as SHA-256. `kind` A admits to a handshake, C to everything;
+    `shown_at` is when it was last shown while a renewal was open (hub.store.rotations)."""
 
     __tablename__ = "access_token"
     hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     platform_id: int = Field(foreign_key="platform.id", ondelete="CASCADE", index=True)
     kind: str
     expires_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    made_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), server_default=NOW, nullable=False)
+    )
+    shown_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
 
 class Party(SQLModel, table=True):

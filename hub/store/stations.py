@@ -55,6 +55,9 @@ _CONNECTOR_STATUS = text(
     "  due_at = CASE WHEN c.status = said.status THEN c.due_at ELSE now() + CAST(:settle AS interval) END"
     "  FROM said WHERE c.station_id = said.station_id AND c.ocpp_connector_id = said.connector"
     "  AND (c.status_at IS NULL OR c.status_at <= said.at) RETURNING c.ocpp_connector_id),"
+    " others AS (UPDATE station_connector c SET due_at = LEAST(c.due_at, now() + CAST(:settle AS interval))"
+    "  FROM said JOIN station s USING (station_id) WHERE c.station_id = s.station_id"
+    "  AND c.ocpp_connector_id <> said.connector AND s.settings @> '{\"shared\": true}'),"
     " noted AS (INSERT INTO reading (station_id, ocpp_connector_id, transaction_id, at, status)"
     "  SELECT c.station_id, c.ocpp_connector_id, c.transaction_id, said.at, said.status FROM charging c, said"
     "  WHERE c.station_id = said.station_id AND c.ocpp_connector_id = said.connector AND c.state = 'open')"
@@ -98,12 +101,19 @@ def password_fits(stored: bytes, shown: bytes) -> bool:
 
 
 async def enrol(
-    session: AsyncSession, owner: str, station_id: str, location: Mapping[str, Any], evse_uids: Sequence[str] = ()
+    session: AsyncSession,
+    owner: str,
+    station_id: str,
+    location: Mapping[str, Any],
+    evse_uids: Sequence[str] = (),
+    *,
+    shared: bool = False,
 ) -> str:
     """Add a station at a Location; returns its password, which is shown once.
 
     `location` is the OCPI object; connectorId 1, 2, ... stand for the connectors of `evse_uids`, by default of all its
-    EVSEs, in their order. Raises ValueError when the id is taken or an EVSE is not there.
+    EVSEs, in their order. `shared`: they share one power unit, so that one of them in use takes the others out of
+    service (LOC-011). Raises ValueError when the id is taken or an EVSE is not there.
     """
     known = await find(session, station_id)
     if known is not None and (known.owner != owner or await connectors(session, known.station_id)):
@@ -117,6 +127,7 @@ async def enrol(
     # A charger that was removed stays on record while it has transactions; it may come back under its id.
     station = known or Station(station_id=station_id, owner=owner, location_id="", password_hash=stored)
     station_id, station.location_id, station.password_hash = station.station_id, str(location["id"]), stored
+    station.settings = {**station.settings, "shared": shared}
     session.add(station)
     await session.flush()
     plugs = [(str(evse["uid"]), str(plug["id"])) for evse in chosen for plug in evse["connectors"]]

@@ -2,7 +2,39 @@
 
 from sqlmodel import SQLModel
 
-from hub.store import alerts, chargers, heartbeats, lanes, ledger, log, messages, objects, parties
+from hub.store import (
+    alerts,
+    chargers,
+    clientinfo,
+    destinations,
+    heartbeats,
+    lanes,
+    ledger,
+    log,
+    messages,
+    objects,
+    parties,
+    peers,
+    pulls,
+    repeats,
+    rotations,
+)
 
 METADATA = SQLModel.metadata
-TABLES = (alerts, chargers, heartbeats, lanes, ledger, log, messages, objects, parties)
+TABLES = (
+    alerts,
+    chargers,
+    clientinfo,
+    destinations,
+    heartbeats,
+    lanes,
+    ledger,
+    log,
+    messages,
+    objects,
+    parties,
+    peers,
+    pulls,
+    repeats,
+    rotations,
+)

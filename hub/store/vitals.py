@@ -54,7 +54,9 @@ class LogRow:
 @dataclass(frozen=True, slots=True)
 class PlatformRow:
     """A platform of a partner. `quiet` is the seconds since it called, or, if it never did, since it was made;
-    `token_ends` when the last of its tokens C ends, None for never; `invited_until` when its open invitation ends."""
+    `token_ends` when the last of its tokens C ends, None for never; `invited_until` when its open invitation ends;
+    `age` the seconds since tokens were exchanged; `rolled_back` says that it did not switch when they were renewed;
+    `told` is the mark of the hub's endpoints that it was told to read."""
 
     id: int
     name: str
@@ -66,6 +68,9 @@ class PlatformRow:
     has_token: bool
     token_ends: datetime | None
     invited_until: datetime | None
+    age: float = 0.0
+    rolled_back: bool = False
+    told: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +127,13 @@ _PLATFORMS = text(
     "SELECT f.id, f.name, f.status, f.stopped_reason, f.versions_url,"
     " ARRAY(SELECT DISTINCT unnest(p.roles) FROM party p WHERE p.platform_id = f.id ORDER BY 1),"
     " extract(epoch FROM now() - coalesce(f.last_seen_at, f.created_at))::float8,"
-    " coalesce(t.has, false), CASE WHEN NOT t.forever THEN t.ends END, t.invited_until"
+    " coalesce(t.has, false), CASE WHEN NOT t.forever THEN t.ends END, t.invited_until,"
+    " coalesce(extract(epoch FROM now() - t.made), 0)::float8, coalesce(r.outcome = 'rolled back', false), f.told"
     " FROM platform f LEFT JOIN (SELECT platform_id, bool_or(kind = 'C') AS has,"
     "  bool_or(kind = 'C' AND expires_at IS NULL) AS forever, max(expires_at) FILTER (WHERE kind = 'C') AS ends,"
-    "  max(expires_at) FILTER (WHERE kind = 'A') AS invited_until"
+    "  max(expires_at) FILTER (WHERE kind = 'A') AS invited_until, max(made_at) FILTER (WHERE kind = 'C') AS made"
     "  FROM access_token WHERE expires_at IS NULL OR expires_at > now() GROUP BY platform_id) AS t"
-    " ON t.platform_id = f.id WHERE NOT f.hosted ORDER BY f.id"
+    " ON t.platform_id = f.id LEFT JOIN rotation r ON r.platform_id = f.id WHERE NOT f.hosted ORDER BY f.id"
 )
 _HELD = text(
     "SELECT DISTINCT ON (owner) owner, count(*) OVER (PARTITION BY owner), session_id, reason FROM held_cdr"

@@ -23,6 +23,7 @@ def test_inner_addresses_are_denied(address: str) -> None:
     assert not is_allowed(address, (), encrypted=True)
 
 
+@pytest.mark.catalogue("TF-001")
 @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:2800:220:1::1", "::ffff:8.8.8.8"])
 def test_public_addresses_are_for_tls_only(address: str) -> None:
     assert is_allowed(address, (), encrypted=True)

@@ -9,6 +9,8 @@ from ipaddress import ip_network
 import httpx
 import pytest
 import respx
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from hub.ocpi import client
 from hub.ocpi.client import NetworkError, NoAnswer, Outbound, Refused, Unreachable
@@ -122,6 +124,7 @@ async def test_addresses_that_are_not_allowed_are_refused(outbound: Outbound, ur
             await way("GET", url, {})
 
 
+@pytest.mark.catalogue("TF-001")
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/", "https://127.0.0.1:1/", "http://localhost:1/", "https://2130706433:1/"]
 )
@@ -137,3 +140,20 @@ async def test_scripted_answers_reach_callers_of_httpx(outbound: Outbound) -> No
         partner.get("http://127.0.0.1:9/versions").mock(return_value=httpx.Response(200, json={"status_code": 1000}))
         answer = await outbound.call("GET", "http://127.0.0.1:9/versions", {})
     assert answer.body == b'{"status_code":1000}'
+
+
+@pytest.mark.catalogue("CHP-009")
+async def test_a_url_that_is_encoded_goes_out_as_it_is(outbound: Outbound) -> None:
+    asked: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", note)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/"))
+        for path in ("a%20b?u=https%3A%2F%2Fx.example%2F%3Fa%3Db", "a b?u=ä"):
+            await outbound.send("GET", url + path, {})
+    assert asked == ["/a%20b?u=https%3A%2F%2Fx.example%2F%3Fa%3Db", "/a%20b?u=%C3%A4"]

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from hub.store import expiry
+from hub.store import destinations, expiry
 from hub.store.db import Database
 
 ROWS = """
@@ -29,3 +29,35 @@ async def test_only_what_is_over_goes(database_url: str) -> None:
         kept = [(await session.execute(text(query))).scalars().all() for query in LEFT]
     await db.close()
     assert kept == [["new"], [b"for ever", b"new"]]
+
+
+MORE = """
+INSERT INTO reservation (sender, key, receiver, expires_at) VALUES
+    ('DE*MSA', 'OLD', 'NL*CPA', now() - interval '1 second'), ('DE*MSA', 'NEW', 'NL*CPA', now() + interval '1 hour');
+INSERT INTO profile_setter (owner, key, setter, expires_at) VALUES
+    ('NL*CPA', 'OLD', 'DE*MSA', now() - interval '1 second'), ('NL*CPA', 'NEW', 'DE*MSA', now() + interval '1 hour');
+INSERT INTO given_command (sender, request_id, hash, at) VALUES
+    ('DE*MSA', 'old', '', now() - interval '25 hours'), ('DE*MSA', 'new', '', now() - interval '23 hours')
+"""
+
+
+REMAINING = (
+    "SELECT key FROM reservation",
+    "SELECT key FROM profile_setter",
+    "SELECT request_id FROM given_command",
+)
+
+
+async def test_where_calls_went_and_what_commands_said_goes_when_it_is_over(database_url: str) -> None:
+    db = Database(database_url)
+    async with db.unit_of_work() as session:
+        for statement in MORE.split(";"):
+            await session.execute(text(statement))
+        assert await destinations.holders(session, "DE*MSA", "OLD") == []
+        assert await destinations.holders(session, "DE*MSA", "NEW") == ["NL*CPA"]
+        assert await destinations.setter(session, "NL*CPA", "OLD") is None
+        assert await destinations.setter(session, "NL*CPA", "NEW") == "DE*MSA"
+        await expiry.expire(session)
+        left = [(await session.execute(text(query))).scalars().all() for query in REMAINING]
+    await db.close()
+    assert left == [["NEW"], ["NEW"], ["new"]]
