@@ -23,12 +23,19 @@ REACHED = frozenset({"CONNECTED", "OFFLINE"})
 
 
 def served(party: PartyView | None) -> bool:
-    """Whether a lane serves this party: on a platform of its own, not SUSPENDED, pushed to, with something to push."""
-    if party is None or party.roles <= {"HUB"}:
+    """Whether a lane serves this party: on a platform of its own, not SUSPENDED, pushed to, with something to push.
+    What is for a party behind a peer hub goes to it while its sender waits."""
+    if party is None or party.behind or party.roles <= {"HUB"}:
         return False
     platform = party.platform
     pushed_to = not platform.hosted and platform.status in REACHED and platform.resync == "push"
     return pushed_to and any(role == "RECEIVER" for _, role in platform.endpoints)
+
+
+def reached(directory: Directory) -> frozenset[int]:
+    """The platforms of others that take part, with a lane or without."""
+    platforms = directory.platforms.values()
+    return frozenset(platform.id for platform in platforms if not platform.hosted and platform.status in REACHED)
 
 
 def all_served(directory: Directory) -> frozenset[str]:
@@ -79,8 +86,10 @@ def obstacle(directory: Directory, owner: PartyId, module: str, receiver: PartyI
     target = directory.party(receiver)
     if target is None:
         return "is not connected to this hub"
-    if target.platform.status not in REACHED:
-        return f"is {target.platform.status}"
+    if target.status not in REACHED:
+        return f"is {target.status}"
+    if target.behind:
+        return "is behind a peer hub, and broadcasts are not relayed"
     if target.platform.resync != "push":
         return "pulls for itself (resync)"
     if target.platform.endpoint(module, "RECEIVER") is None:

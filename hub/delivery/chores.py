@@ -29,9 +29,12 @@ class Chores:
             await heartbeats.shown(session, "beat")
 
     async def expire(self) -> None:
-        """Delete expired callbacks and access tokens and old alerts, and let old days of the message log go."""
+        """Delete expired callbacks and access tokens and old alerts, let old days of the message log go, and note
+        there which results of commands have not come."""
         async with self.db.unit_of_work() as session:
             await expiry.expire(session)
             await alerts.forget(session)
         async with self.db.unit_of_work() as session:
             await messages.roll(session, self.message_retention)
+        async with self.db.unit_of_work() as session:
+            await messages.note_missing_results(session)

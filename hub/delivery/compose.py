@@ -7,6 +7,7 @@ never gets a PATCH, because the level may come from the other row than before. T
 POST. Bodies that are sent whole from one row go out byte for byte as their owner wrote them (TF-127).
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from hub.delivery.need import ROOT, Need
 from hub.delivery.view import Body
 from hub.ocpi import json
 from hub.ocpi.module import Module
+from hub.ocpi.types import Schema
 from hub.store.objects import Kept
 
 LEVELS_AT_MOST = 3
@@ -46,6 +48,27 @@ def messages(module: Module, need: Need, own: Kept | None, everybody: Kept | Non
         return whole(module, own, everybody)
     found = [_of_level(module, body, level, fields, own, everybody) for level, fields in levels.items()]
     return [message for message in found if message] if all(found) else whole(module, own, everybody)
+
+
+def need_for(module: Module, need: Need, patch: str) -> Need:
+    """What is owed, in the form that a receiver takes (quirk `patch`): "no" PATCH at all, or none of a field that holds
+    a list, because the receiver appends to it ("no_lists"). The level is then sent whole."""
+    if patch == "yes":
+        return need
+    return {
+        level: fields if fields is not None and patch == "no_lists" and not fields & _lists(module, level) else None
+        for level, fields in need.items()
+    }
+
+
+@functools.cache
+def _list_fields(model: type[Schema]) -> frozenset[str]:
+    """The fields of a schema that hold lists."""
+    return frozenset(name for name, field in model.model_fields.items() if "list[" in str(field.annotation))
+
+
+def _lists(module: Module, level: str) -> frozenset[str]:
+    return _list_fields(module.level_model(len(level.split("/")) if level else 0))
 
 
 def departure(need: Need, message: Message) -> str | None:

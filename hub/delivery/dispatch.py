@@ -158,7 +158,8 @@ class Dispatcher:
         if rights.target is None:
             return NOTHING_TO_SEND
         receiver = str(lane.receiver)
-        messages, _ = state.messages(module, item.need, receiver, rights.everybody, rights.own)
+        need = compose.need_for(module, item.need, rights.target.platform.quirks.patch)
+        messages, _ = state.messages(module, need, receiver, rights.everybody, rights.own)
         judgement = NOTHING_TO_SEND
         for message in messages:
             form = compose.departure(item.need, message)

@@ -18,7 +18,7 @@ from hub.delivery.health import BUDGET
 from hub.delivery.holder import Holder, Timing
 from hub.delivery.lanes import Lane
 from hub.delivery.loader import Loader
-from hub.delivery.platforms import Platforms
+from hub.delivery.platforms import SILENCE, Platforms
 from hub.delivery.policy import Judgement, Verdict
 from hub.delivery.reader import FULL, LOW, Reader
 from hub.delivery.send import Sender
@@ -51,6 +51,7 @@ class Engine:
         code: PartyId,
         note: Note,
         budget: int = BUDGET,
+        silence: float = SILENCE,
         timing: Timing | None = None,
         outcome: Callable[[Judgement], None] | None = None,
     ) -> None:
@@ -68,7 +69,7 @@ class Engine:
         sender = Sender(outbound, code, note)
         self._holder = Holder(db.url, self._notified, self._lost, timing)
         self._settler = Settler(db, self._fell, self.wake)
-        self._platforms = Platforms(db, directory, sender, self.wake, budget)
+        self._platforms = Platforms(db, directory, sender, self.wake, budget, silence)
         self._reader = Reader(db, directory, catalog, self._settler.touch)
         self._dispatcher = Dispatcher(
             directory=directory,
@@ -174,7 +175,7 @@ class Engine:
             now = time.monotonic()
             for party_id, clean in (await self._holder.claim(sorted(free))).items():
                 self._resting[party_id] = now if clean else now + self._holder.timing.takeover
-        await self._platforms.sweep({self._platform_of(receiver) for receiver in wanted.values()})
+        await self._platforms.sweep(audience.reached(directory))
         await self._serve(wanted)
         async with self._db.unit_of_work() as session:
             walks = await store.backfills(session, self.receivers)

@@ -3,6 +3,9 @@
 A platform that fails is noted once per pause, so that other workers and the operator see it. When its short retries
 are used up, its versions endpoint decides: answered, the deliveries go on being tried; silent, the platform is OFFLINE
 for the whole hub until a later probe is answered. A call from that platform brings the next probe forward.
+
+One that has not been heard for a while is asked for its versions as well, whether or not there is anything to send to
+it (mod_hub_client_info.asciidoc > Still alive check).
 """
 
 import asyncio
@@ -21,6 +24,11 @@ from hub.store.db import FAULTS, Database
 from hub.store.directory import DirectoryCache
 from hub.store.health import Pulse
 
+SILENCE = 300.0
+"""Seconds without a message from a platform after which it is asked whether it is alive (HCI-014)."""
+
+CHECKS_AT_ONCE = 8
+
 log = telemetry.logger(__name__)
 
 
@@ -34,9 +42,10 @@ class Platforms:
         sender: Sender,
         wake: Callable[[], None],
         budget: int = BUDGET,
+        silence: float = SILENCE,
     ) -> None:
         self._db, self._directory, self._sender, self._wake = db, directory, sender, wake
-        self._budget = budget
+        self._budget, self._silence = budget, silence
         self._health: dict[int, Health] = {}
         self._seen: dict[int, datetime | None] = {}
         self._probes: dict[int, asyncio.Task[None]] = {}
@@ -47,9 +56,10 @@ class Platforms:
         return self._health.setdefault(platform_id, Health(self._budget))
 
     async def sweep(self, platform_ids: Collection[int]) -> None:
-        """See what other processes noted, and probe whom it is time to probe."""
+        """See what other processes noted, probe whom it is time to probe, and ask those that are silent."""
         async with self._db.unit_of_work() as session:
             pulses = await store.pulses(session, platform_ids)
+            silent = await store.silent(session, self._silence, CHECKS_AT_ONCE)
         for pulse in pulses.values():
             self._adopt(pulse)
         now = time.monotonic()
@@ -57,9 +67,10 @@ class Platforms:
             called = pulse.seen_at != self._seen.get(platform_id)
             if platform_id not in self._probes and self.health(platform_id).probe_due(now, called):
                 self._seen[platform_id] = pulse.seen_at
-                task = asyncio.create_task(self._probe(platform_id, called), name=f"probe {platform_id}")
-                self._probes[platform_id] = task
-                task.add_done_callback(functools.partial(self._probed, platform_id))
+                self._ask(platform_id, self._probe(platform_id, called))
+        for platform_id in silent:
+            if platform_id not in self._probes:
+                self._ask(platform_id, self._check(platform_id))
 
     def failing(self, platform_id: int, wait: float, reason: str) -> None:
         """A failure that counted: the next try is in `wait` seconds."""
@@ -102,6 +113,29 @@ class Platforms:
             health.stopped = False
         health.stopped = health.stopped or pulse.stopped
 
+    def _ask(self, platform_id: int, asking: Coroutine[Any, Any, None]) -> None:
+        task = self._probes[platform_id] = asyncio.create_task(asking, name=f"probe {platform_id}")
+        task.add_done_callback(functools.partial(self._probed, platform_id))
+
+    async def _check(self, platform_id: int) -> None:
+        """Whether a platform that says nothing is alive (HCI-015)."""
+        platform = self._directory.now.platforms.get(platform_id)
+        if platform is None or await self._sender.probe(platform):
+            return
+        self.health(platform_id).probing(time.monotonic(), random.uniform(-1, 1))
+        try:
+            await self._is_silent(
+                platform_id, platform.name, "it has said nothing for a while and answers no GET versions"
+            )
+        except FAULTS as error:
+            log.warning("probe not noted", platform=platform.name, error=repr(error))
+
+    async def _is_silent(self, platform_id: int, name: str, why: str) -> None:
+        self.health(platform_id).silent()
+        async with self._db.unit_of_work() as session:
+            if await store.set_status(session, platform_id, "OFFLINE"):
+                log.warning("platform is OFFLINE; the hub goes on asking", platform=name, why=why)
+
     async def _probe(self, platform_id: int, called: bool) -> None:
         health = self.health(platform_id)
         platform = self._directory.now.platforms.get(platform_id)
@@ -116,11 +150,7 @@ class Platforms:
             if await self._sender.probe(platform):
                 await self._answered(platform_id, platform.name)
             else:
-                health.silent()
-                async with self._db.unit_of_work() as session:
-                    if await store.set_status(session, platform_id, "OFFLINE"):
-                        log.warning("platform is OFFLINE: it answers neither deliveries nor GET versions; the hub "
-                                    "goes on asking", platform=platform.name)  # fmt: skip
+                await self._is_silent(platform_id, platform.name, "it answers neither deliveries nor GET versions")
         except FAULTS as error:
             log.warning("probe not noted", platform=platform.name, error=repr(error))
 

@@ -43,7 +43,9 @@ class Sender:
         shown = masked(key) if module == "tokens" else key
         begun = time.monotonic()
         with tracing.span("deliver", correlation_id, module=module, sender=sender, receiver=target.code) as span:
-            judgement, answer = await self._send(message, join(url, message.path), sent)
+            quirks = target.platform.quirks
+            address = join(url, message.path, slash=quirks.slash)
+            judgement, answer = await self._send(message, address, sent, min(DEADLINE, quirks.timeout))
             span.note(http_status=judgement.http_status, status_code=judgement.status_code)
         metrics.DELIVERY_SECONDS.observe(time.monotonic() - begun)
         self._note(
@@ -75,9 +77,11 @@ class Sender:
         judgement, _ = await self._send(Message("GET", "", None, "", True), platform.versions_url, sent)
         return judgement.verdict in (Verdict.DELIVERED, Verdict.UNAUTHORISED)
 
-    async def _send(self, message: Message, url: str, sent: dict[str, str]) -> tuple[Judgement, bytes | None]:
+    async def _send(
+        self, message: Message, url: str, sent: dict[str, str], timeout: float = DEADLINE
+    ) -> tuple[Judgement, bytes | None]:
         try:
-            answer = await self._outbound.send(message.method, url, sent, message.body, DEADLINE)
+            answer = await self._outbound.send(message.method, url, sent, message.body, timeout)
         except NetworkError as error:
             return Judgement(Verdict.AWAY, str(error), unanswered=isinstance(error, NoAnswer)), None
         judgement = policy.judge(message.method, message.level, answer.status, answer.headers, answer.body)
@@ -108,7 +112,10 @@ def onward(
     return result | {"Content-Type": "application/json"} if with_body else result
 
 
-def join(endpoint: str, tail: str, query: str = "") -> str:
-    """An endpoint as its platform published it, then what comes below; one slash between them (TF-060)."""
-    url = f"{endpoint.rstrip('/')}/{tail.removeprefix('/')}" if tail else endpoint
-    return f"{url}?{query}" if query else url
+def join(endpoint: str, tail: str, query: str = "", *, slash: bool = False) -> str:
+    """An endpoint as its platform published it, then what comes below; one slash between them (TF-060). `slash`: the
+    partner wants one at the end, too."""
+    below, _, own = tail.partition("?")
+    url = f"{endpoint.rstrip('/')}/{below.removeprefix('/')}" if below else endpoint
+    asked = query or own
+    return (f"{url.rstrip('/')}/" if slash else url) + (f"?{asked}" if asked else "")

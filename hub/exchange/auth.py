@@ -49,12 +49,13 @@ def _may_reload() -> bool:
 
 
 def sender(platform: PlatformView, named: PartyId | None) -> PartyId:
-    """The calling party: the one FROM names, if it is of this platform, else its only one (TF-062, TF-081)."""
+    """The calling party: the one FROM names, if it is of this platform, or an admitted one behind this peer hub, else
+    the platform's only one (TF-062, TF-081, CRED-055)."""
     if named is None:
         if len(platform.parties) != 1:
             raise InvalidParameters("OCPI-from-country-code, OCPI-from-party-id: required, this platform has several")
         return platform.parties[0]
-    if named not in platform.parties:
+    if named not in platform.parties and named not in platform.behind:
         raise InvalidParameters("OCPI-from-party-id: not a party of the platform this token belongs to")
     return named
 

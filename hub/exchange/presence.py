@@ -9,6 +9,7 @@ import contextlib
 import structlog
 from sqlalchemy import text
 
+from hub.store import rotations
 from hub.store.db import Database
 
 log = structlog.get_logger(__name__)
@@ -23,11 +24,16 @@ class Presence:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._heard: set[int] = set()
+        self._shown: set[bytes] = set()
         self._task: asyncio.Task[None] | None = None
 
     def heard(self, platform_id: int) -> None:
         """A valid request of this platform came in."""
         self._heard.add(platform_id)
+
+    def shown(self, token_hash: bytes) -> None:
+        """This token came in, of a platform whose tokens are being renewed (hub.exchange.renewal)."""
+        self._shown.add(token_hash)
 
     async def start(self) -> None:
         """Begin to write in the background."""
@@ -44,10 +50,13 @@ class Presence:
         while True:
             await asyncio.sleep(INTERVAL)
             heard, self._heard = self._heard, set()
+            shown, self._shown = self._shown, set()
             if not heard:
                 continue
             try:
                 async with self._db.unit_of_work() as session:
                     await session.execute(_SEEN, {"ids": sorted(heard)})
+                    if shown:
+                        await rotations.shown(session, sorted(shown))
             except Exception as error:  # the database may be away; the next second writes again
                 log.warning("signs of life not written", platforms=len(heard), error=repr(error)[:300])

@@ -1,8 +1,8 @@
 """A simulated charger that speaks OCPP 1.6 with the `ocpp` package, so that nothing of the bridge checks the bridge.
 
-It does what it is told, one message at a time, and takes remote starts and stops. Its clock runs behind ours by
-`behind` and moves on by `step` with each meter reading: a session of half an hour is told in a second, and nothing it
-says lies in the future. A wall clock is `step=timedelta(0), behind=timedelta(0)`.
+It does what it is told, one message at a time, and takes remote starts and stops, reservations and unlocking. Its
+clock runs behind ours by `behind` and moves on by `step` with each meter reading: a session of half an hour is told in
+a second, and nothing it says lies in the future. A wall clock is `step=timedelta(0), behind=timedelta(0)`.
 """
 
 import asyncio
@@ -42,6 +42,10 @@ class Charger:
     transaction: Transaction | None = None
     accept_remote: str = "Accepted"
     """What a remote start or stop is answered with."""
+    accept_reserve: str = "Accepted"
+    """What ReserveNow and CancelReservation are answered with."""
+    unlocks: str = "Unlocked"
+    """What UnlockConnector is answered with."""
 
     _remote: "asyncio.Queue[tuple[str, dict[str, Any]]]" = field(default_factory=asyncio.Queue, repr=False)
     _socket: ClientConnection | None = field(default=None, repr=False)
@@ -61,6 +65,9 @@ class Charger:
         self._point.route_map = {
             "RemoteStartTransaction": {"_on_action": self._on_remote_start},
             "RemoteStopTransaction": {"_on_action": self._on_remote_stop},
+            "ReserveNow": {"_on_action": self._on_reserve},
+            "CancelReservation": {"_on_action": self._on_cancel},
+            "UnlockConnector": {"_on_action": self._on_unlock},
         }
         self._reader = asyncio.create_task(self._read(), name=f"charger {self.station_id}")
         return self
@@ -99,10 +106,16 @@ class Charger:
         """Authorize: a card is held to it; the AuthorizationStatus."""
         return str((await self._ask(call.Authorize(id_tag=id_tag))).id_tag_info["status"])
 
-    async def start(self, connector: int, id_tag: str, meter: int) -> Transaction:
-        """StartTransaction, with the meter in Wh."""
+    async def start(self, connector: int, id_tag: str, meter: int, reservation: int | None = None) -> Transaction:
+        """StartTransaction, with the meter in Wh; `reservation` is the id of the one that it uses."""
         answer = await self._ask(
-            call.StartTransaction(connector_id=connector, id_tag=id_tag, meter_start=meter, timestamp=self._timestamp())
+            call.StartTransaction(
+                connector_id=connector,
+                id_tag=id_tag,
+                meter_start=meter,
+                timestamp=self._timestamp(),
+                reservation_id=reservation,
+            )
         )
         status = str(answer.id_tag_info["status"])
         self.transaction = Transaction(int(answer.transaction_id), connector, id_tag, status)
@@ -147,6 +160,18 @@ class Charger:
         """Wait for a RemoteStopTransaction: its transactionId."""
         return int((await self._told("RemoteStopTransaction"))["transaction_id"])
 
+    async def reserved(self) -> dict[str, Any]:
+        """Wait for a ReserveNow: connector_id, expiry_date, id_tag, reservation_id."""
+        return await self._told("ReserveNow")
+
+    async def reservation_cancelled(self) -> int:
+        """Wait for a CancelReservation: its reservationId."""
+        return int((await self._told("CancelReservation"))["reservation_id"])
+
+    async def unlocked(self) -> int:
+        """Wait for an UnlockConnector: its connectorId."""
+        return int((await self._told("UnlockConnector"))["connector_id"])
+
     async def _told(self, action: str) -> dict[str, Any]:
         async with asyncio.timeout(ANSWER_TIMEOUT):
             while True:
@@ -161,6 +186,18 @@ class Charger:
     def _on_remote_stop(self, **payload: Any) -> Any:
         self._remote.put_nowait(("RemoteStopTransaction", payload))
         return call_result.RemoteStopTransaction(status=self.accept_remote)
+
+    def _on_reserve(self, **payload: Any) -> Any:
+        self._remote.put_nowait(("ReserveNow", payload))
+        return call_result.ReserveNow(status=self.accept_reserve)
+
+    def _on_cancel(self, **payload: Any) -> Any:
+        self._remote.put_nowait(("CancelReservation", payload))
+        return call_result.CancelReservation(status=self.accept_reserve)
+
+    def _on_unlock(self, **payload: Any) -> Any:
+        self._remote.put_nowait(("UnlockConnector", payload))
+        return call_result.UnlockConnector(status=self.unlocks)
 
     @property
     def _running(self) -> Transaction:

@@ -190,6 +190,28 @@ class Emsp(Platform):
         """Ask a CPO to end a session."""
         return await self.command("STOP_SESSION", {"session_id": session_id}, to, sender)
 
+    async def reserve_now(
+        self,
+        token: Json,
+        location_id: str,
+        reservation_id: str,
+        expiry_date: str,
+        evse_uid: str | None = None,
+        *,
+        to: Party | None,
+        **more: str,
+    ) -> Command:
+        """Ask a CPO to keep an EVSE free for this token."""
+        asked = {"token": token, "location_id": location_id, "reservation_id": reservation_id, **more}
+        asked |= {"expiry_date": expiry_date, **({"evse_uid": evse_uid} if evse_uid else {})}
+        return await self.command("RESERVE_NOW", asked, to, PartyId.of(token["country_code"], token["party_id"]))
+
+    async def cancel_reservation(
+        self, reservation_id: str, *, to: Party | None, sender: Party | None = None
+    ) -> Command:
+        """Give a reservation back."""
+        return await self.command("CANCEL_RESERVATION", {"reservation_id": reservation_id}, to, sender)
+
     async def command(self, name: str, body: Json, to: Party | None, sender: Party | None = None) -> Command:
         """Send a command with a response_url of its own (CMD-005)."""
         command_id = uuid4().hex

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass
 class Received:
-    """One request as it arrived. `headers` ignore case; `body` is the parsed JSON, None without one.
+    """One request as it arrived. `headers` ignore case; `body` is the parsed JSON, None without one, `raw` its bytes.
 
     `http_status` and `ms` tell how it was answered, None until it is.
     """
@@ -30,6 +30,7 @@ class Received:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     http_status: int | None = None
     ms: float | None = None
+    raw: bytes = field(default=b"", repr=False)
 
     @property
     def to(self) -> PartyId | None:

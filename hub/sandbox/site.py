@@ -164,11 +164,12 @@ class Site(Recorder):
 
 
 async def _received(request: web.Request) -> Received:
+    raw = await request.read() if request.can_read_body else b""
     try:
-        body = json.loads(await request.read()) if request.can_read_body else None
+        body = json.loads(raw) if raw else None
     except errors.InvalidJson:
         body = None
-    return Received(request.method, request.path, request.headers, body, request.query)
+    return Received(request.method, request.path, request.headers, body, request.query, raw=raw)
 
 
 def _echo(seen: Received) -> dict[str, str]:
@@ -190,5 +191,9 @@ def _bound(host: str, port: int) -> socket.socket:
     """A socket that holds its port and does not listen yet: callers are refused."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((host, port))
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
     return bound

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from hub.ocpi import envelope
 from modules.calls import VERSION_PATH, CurrentHub
-from modules.catalog import FUNCTIONAL
+from modules.catalog import FUNCTIONAL, HUBCLIENTINFO
 
 VERSION = "2.2.1"
 router = APIRouter(tags=["versions"])
@@ -21,11 +21,12 @@ async def get_versions(hub: CurrentHub) -> Response:
 
 @router.get(VERSION_PATH)
 async def get_version_details(hub: CurrentHub) -> Response:
-    """The endpoints of version 2.2.1: both interfaces of every routed module (VER-010)."""
+    """The endpoints of version 2.2.1: both interfaces of every routed module (VER-010), and of hubclientinfo, since the
+    hub may be the client of another one (VER-011, VER-012)."""
     endpoints = [{"identifier": "credentials", "role": "SENDER", "url": f"{hub.base_url}/credentials"}]
     endpoints += [
         {"identifier": module.name, "role": role, "url": f"{hub.base_url}/{role.lower()}/{module.name}"}
-        for module in FUNCTIONAL
+        for module in (*FUNCTIONAL, HUBCLIENTINFO)
         for role in ("SENDER", "RECEIVER")
     ]
     return _json({"version": VERSION, "endpoints": endpoints})

@@ -1,5 +1,7 @@
 """hub.delivery.audience: who gets what."""
 
+from dataclasses import replace
+
 import pytest
 
 from hub.delivery import audience
@@ -60,7 +62,7 @@ def _receivers(directory: Directory, owner: PartyId, module: str) -> set[PartyId
     return {code for code in ROLES if audience.wants(directory, CATALOG, owner, module, code)}
 
 
-@pytest.mark.catalogue("TF-098", "TF-099", "TF-100", "TF-111")
+@pytest.mark.catalogue("TF-099", "TF-100", "TF-111")
 def test_broadcasts_go_to_the_opposite_roles_and_never_back() -> None:
     directory = _directory()
     assert _receivers(directory, CPA, "locations") == {CPB, MSA, MSB, OTH, NSP, NAP}
@@ -72,7 +74,22 @@ def test_broadcasts_go_to_the_opposite_roles_and_never_back() -> None:
     assert _receivers(directory, LOC, "tariffs") == {CPB, MSA, MSB, OTH, NSP, NAP}
 
 
-@pytest.mark.catalogue("TF-109", "TF-110")
+@pytest.mark.catalogue("TF-177")
+def test_a_nap_takes_and_gives_data_of_cpos_and_an_scsp_gets_no_broadcast() -> None:
+    plain, scsp = _directory(), PartyId("BE", "SCS")
+    view = PartyView(99, scsp, frozenset({"SCSP"}), plain.by_code[MSA].platform, "SCSP")
+    directory = replace(plain, by_code={**plain.by_code, scsp: view})
+    for module in ("locations", "tariffs"):
+        assert audience.wants(directory, CATALOG, CPA, module, NAP)
+        assert {MSA, NSP} <= _receivers(directory, NAP, module)
+        assert not audience.wants(directory, CATALOG, CPA, module, scsp)
+    assert not audience.wants(directory, CATALOG, MSA, "tokens", scsp)
+    closed = _directory(open_policy=False)
+    assert not audience.wants(closed, CATALOG, CPA, "locations", NAP)
+    assert not audience.wants(_directory(modules=frozenset({"cdrs"})), CATALOG, CPA, "locations", NAP)
+
+
+@pytest.mark.catalogue("TF-109")
 def test_sessions_and_cdrs_are_never_broadcast() -> None:
     directory = _directory()
     assert not _receivers(directory, CPA, "sessions") | _receivers(directory, CPA, "cdrs")

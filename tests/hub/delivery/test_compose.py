@@ -24,6 +24,7 @@ def _body(message: compose.Message) -> Any:
     return json.loads(message.body or b"null")
 
 
+@pytest.mark.catalogue("TF-052")
 def test_fields_of_one_evse_go_as_a_patch_with_its_time(kept: Maker, location: Maker) -> None:
     row = kept(location(1, E1=(7, "CHARGING"), E2=(1, "AVAILABLE")))
     (message,) = compose.messages(LOCATIONS, STATUS, None, row)
@@ -48,7 +49,11 @@ def test_fields_of_one_connector_go_as_a_patch(kept: Maker, location: Maker) -> 
         ({"E1/1": None}, [("PUT", "NL/CPA/Loc%201/E1/1")]),
         ({"E1": frozenset({"connectors"})}, [("PUT", "NL/CPA/Loc%201/E1")]),
         ({"E1": frozenset({"status"}), "E1/1": frozenset({"max_voltage"})}, [("PUT", "NL/CPA/Loc%201/E1")]),
-        ({"E1": frozenset({"left_out_now"})}, [("PUT", "NL/CPA/Loc%201/E1")]),
+        pytest.param(
+            {"E1": frozenset({"left_out_now"})},
+            [("PUT", "NL/CPA/Loc%201/E1")],
+            marks=pytest.mark.catalogue("TF-055"),
+        ),
         ({"E9": frozenset({"status"})}, [("PUT", "NL/CPA/Loc%201")]),
         ({f"E{n}": frozenset({"status"}) for n in (1, 2, 3)}, [("PATCH", f"NL/CPA/Loc%201/E{n}") for n in (1, 2, 3)]),
         ({f"E{n}": frozenset({"status"}) for n in (1, 2, 3, 4)}, [("PUT", "NL/CPA/Loc%201")]),
@@ -59,6 +64,7 @@ def test_what_goes_out(kept: Maker, location: Maker, need: Need, expected: list[
     assert _methods(compose.messages(LOCATIONS, need, None, row)) == expected
 
 
+@pytest.mark.catalogue("TF-050", "TF-127")
 def test_the_whole_object_of_one_row_goes_byte_for_byte(kept: Maker, location: Maker) -> None:
     row = kept(location(1, E1=(1, "AVAILABLE")) | {"surprise": [1, 2.5]})
     (message,) = compose.messages(LOCATIONS, WHOLE, None, row)
@@ -77,7 +83,7 @@ def test_a_mix_of_two_rows_is_never_patched_and_comes_from_whom_the_level_is(kep
     assert (alone.method, alone.for_everybody) == ("PATCH", False)
 
 
-@pytest.mark.catalogue("TAR-002", "TAR-005", "SES-027", "TOK-011")
+@pytest.mark.catalogue("TAR-002", "SES-027", "TOK-011")
 def test_modules_differ(kept: Maker, location: Maker) -> None:
     body = location(1) | {"uid": "T/1", "type": "APP_USER"}
     row = kept(body)
@@ -126,3 +132,19 @@ def _of(evse: str, minute: int) -> dict[str, str]:
 )
 def test_how_a_message_departs_from_what_was_pushed(need: Need, method: str, level: str, said: str | None) -> None:
     assert compose.departure(need, compose.Message(method, "NL/CPA/L", b"{}", level, True)) == said
+
+
+@pytest.mark.parametrize(
+    ("patch", "need", "expected"),
+    [
+        ("yes", {"E1": frozenset({"status", "capabilities"})}, {"E1": frozenset({"status", "capabilities"})}),
+        ("no", {"E1": frozenset({"status"}), "E2": None}, {"E1": None, "E2": None}),
+        ("no_lists", {"E1": frozenset({"status"})}, {"E1": frozenset({"status"})}),
+        ("no_lists", {"E1": frozenset({"status", "capabilities"})}, {"E1": None}),
+        ("no_lists", {"E1/1": frozenset({"tariff_ids"}), "E2/1": frozenset({"max_voltage"})},
+         {"E1/1": None, "E2/1": frozenset({"max_voltage"})}),
+        ("no_lists", {"": frozenset({"images"})}, {"": None}),
+    ],
+)  # fmt: skip
+def test_who_takes_no_patch_is_owed_the_level_as_a_whole(patch: str, need: Need, expected: Need) -> None:
+    assert compose.need_for(LOCATIONS, need, patch) == expected

@@ -1,6 +1,7 @@
 """hub.delivery.dispatch: budgets, turns, and what one bad object or receiver costs the others."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -139,3 +140,42 @@ async def test_a_drain_that_must_cut_something_off_leaves_its_name_on_the_lane(
     found = await small_hub.run("SELECT receiver, holder FROM lane WHERE holder IS NOT NULL")
     assert found == [("DE*MSA", engine.name)]
     assert (await small_hub.cursors())["DE*MSA"] == 0
+
+
+@pytest.mark.parametrize(
+    ("quirks", "expected"),
+    [
+        ({}, ("PATCH", "/locations/NL/CPA/Loc%201/E1")),
+        ({"patch": "no"}, ("PUT", "/locations/NL/CPA/Loc%201/E1")),
+        ({"slash": True}, ("PATCH", "/locations/NL/CPA/Loc%201/E1/")),
+    ],
+)
+async def test_the_quirks_of_a_receiver_are_heeded(
+    small_hub: Any, location: Location, eventually: Eventually, quirks: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    msa = await small_hub.receiver("DE*MSA")
+    await small_hub.run("UPDATE platform SET quirks = CAST(:quirks AS jsonb)", quirks=json.dumps(quirks))
+    await small_hub.run("UPDATE counter SET value = value + 1 WHERE name = 'directory'")
+    await small_hub.directory.refresh()
+    await small_hub.accept(location(2, E1=(2, "CHARGING")), part_ids=["E1"], fields=["status", "last_updated"])
+    async with small_hub.engine():
+        await eventually(lambda: msa.calls)
+    assert msa.methods()[0] == expected
+
+
+async def test_a_receiver_that_is_known_to_answer_soon_is_not_waited_for_longer(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa = await small_hub.receiver("DE*MSA")
+    await small_hub.run("UPDATE platform SET quirks = '{\"timeout\": 1}'")
+    await small_hub.run("UPDATE counter SET value = value + 1 WHERE name = 'directory'")
+    await small_hub.directory.refresh()
+
+    async def hang(_: Any) -> None:
+        await asyncio.sleep(5)
+
+    msa.before = hang
+    await small_hub.accept(location(1))
+    async with small_hub.engine():
+        await eventually(lambda: small_hub.hops)
+    assert "within 1 s" in small_hub.hops[0].detail

@@ -15,7 +15,7 @@ LOC = "/locations/NL/CPA/Loc%201"
 CURSORS = "SELECT receiver, position FROM lane JOIN lane_cursor USING (party_id) ORDER BY receiver"
 
 
-@pytest.mark.catalogue("TF-102", "TF-107", "TF-112", "TF-133", "TF-134", "TF-060")
+@pytest.mark.catalogue("TF-102", "TF-107", "TF-112")
 async def test_a_broadcast_reaches_everybody_with_the_hub_as_sender(
     small_hub: Any, location: Location, eventually: Eventually
 ) -> None:
@@ -59,6 +59,7 @@ async def test_the_newest_state_arrives_and_what_is_superseded_is_not_sent(
     assert msa.calls[0].body == {"status": "S30", "last_updated": "2026-01-01T00:30:00Z"}
 
 
+@pytest.mark.catalogue("TF-053")
 async def test_a_receiver_that_does_not_know_the_evse_gets_the_whole_location(
     small_hub: Any, location: Location, eventually: Eventually
 ) -> None:
@@ -189,7 +190,7 @@ async def test_401_stops_the_platform_until_its_credentials_are_renewed(
     assert msa.state[LOC] == location(2)
 
 
-@pytest.mark.catalogue("HCI-014", "HCI-015")
+@pytest.mark.catalogue("HCI-015")
 async def test_a_silent_platform_goes_offline_and_comes_back_when_it_answers_versions(
     small_hub: Any, location: Location, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:

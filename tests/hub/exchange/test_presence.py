@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
 
 
+@pytest.mark.catalogue("HCI-013")
 async def test_a_platform_that_calls_is_seen(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
     async def seen() -> list[str]:
         async with running.hub.db.unit_of_work() as session:

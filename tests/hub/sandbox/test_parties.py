@@ -54,7 +54,6 @@ async def test_objects_arrive_and_can_be_read_back(cpo: CpoBackend, emsp: Emsp, 
     assert len(emsp.tariffs) == 0
 
 
-@pytest.mark.catalogue("TF-024", "TF-025", "TF-031", "TF-032", "TF-034", "TF-035", "TF-074")
 async def test_lists_come_in_pages_and_windows(cpo: CpoBackend, emsp: Emsp) -> None:
     assert await emsp.pull("tariffs", to="NL*CPA") == []
     for number in range(7):
@@ -70,7 +69,6 @@ async def test_lists_come_in_pages_and_windows(cpo: CpoBackend, emsp: Emsp) -> N
     assert [t["id"] for t in await emsp.pull("tariffs", to="NL*CPA", **window)] == ["T1", "T2"]
 
 
-@pytest.mark.catalogue("TOK-011", "TOK-020", "TOK-022", "TOK-024", "TOK-029")
 async def test_authorise(cpo: CpoBackend, emsp: Emsp) -> None:
     emsp.tokens["RFID", CARD["uid"]] = CARD
     answer = await cpo.authorise(CARD["uid"].lower(), {"location_id": "LOC1"}, to="DE*MSA")
@@ -101,7 +99,6 @@ async def test_a_session_from_plug_to_bill(cpo: CpoBackend, emsp: Emsp, publishe
     await emsp.until(lambda: _status(emsp) == "AVAILABLE")
 
 
-@pytest.mark.catalogue("CMD-001", "CMD-014", "CMD-035")
 async def test_start_and_stop_by_command(cpo: CpoBackend, emsp: Emsp, published: None) -> None:
     start = await emsp.start_session(CARD, "LOC1", to="NL*CPA")
     assert start.accepted
@@ -114,7 +111,6 @@ async def test_start_and_stop_by_command(cpo: CpoBackend, emsp: Emsp, published:
     await emsp.until(lambda: _status(emsp) == "AVAILABLE")
 
 
-@pytest.mark.catalogue("CMD-008", "CMD-043", "CMD-045", "CMD-046")
 async def test_commands_that_cannot_be_done(cpo: CpoBackend, emsp: Emsp, published: None) -> None:
     assert (await emsp.start_session(CARD, "LOC9", to="NL*CPA")).answer.status_code == 2003
     assert (await emsp.start_session(CARD, "LOC1", "EVSE9", to="NL*CPA")).answer.data["result"] == "REJECTED"
@@ -128,7 +124,6 @@ async def test_commands_that_cannot_be_done(cpo: CpoBackend, emsp: Emsp, publish
     assert stop.answer.data["result"] == "REJECTED"
 
 
-@pytest.mark.catalogue("CDR-018", "CDR-019", "CDR-020", "CDR-023", "CDR-024")
 async def test_a_cdr_is_kept_once(cpo: CpoBackend, emsp: Emsp) -> None:
     place, tariff = samples.location(), samples.tariff()
     cdr = samples.cdr({**samples.session(), "kwh": Decimal("2.5")}, place, tariff)

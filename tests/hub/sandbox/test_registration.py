@@ -24,7 +24,6 @@ async def emsp() -> AsyncIterator[Emsp]:
         assert platform.faults == []
 
 
-@pytest.mark.catalogue("CRED-004", "CRED-005", "CRED-006", "CRED-008", "CRED-009", "CRED-012")
 async def test_both_sides_know_each_other_after_the_handshake(cpo: CpoBackend, emsp: Emsp) -> None:
     versions_url, token_a = cpo.versions_url, cpo.invite()[0]
     peer = await emsp.register(versions_url, token_a)
@@ -42,7 +41,6 @@ async def test_both_sides_know_each_other_after_the_handshake(cpo: CpoBackend, e
     assert peer.endpoint("tokens", "RECEIVER") == cpo.url("tokens", "RECEIVER")
 
 
-@pytest.mark.catalogue("CRED-010", "TF-010", "TF-012", "VER-014")
 async def test_token_a_opens_the_handshake_only_and_once(cpo: CpoBackend, emsp: Emsp) -> None:
     token_a, versions_url = cpo.invite()
     locations = cpo.url("locations", "SENDER")
@@ -53,7 +51,6 @@ async def test_token_a_opens_the_handshake_only_and_once(cpo: CpoBackend, emsp: 
     assert (answer.http_status, answer.status_code) == (401, 2000)
 
 
-@pytest.mark.catalogue("CRED-011", "CRED-020")
 async def test_a_call_back_that_fails_leaves_token_a_good(cpo: CpoBackend, emsp: Emsp) -> None:
     token_a, versions_url = cpo.invite()
     await emsp.go_away()
@@ -65,7 +62,6 @@ async def test_a_call_back_that_fails_leaves_token_a_good(cpo: CpoBackend, emsp:
     await emsp.register(versions_url, token_a)
 
 
-@pytest.mark.catalogue("CRED-015", "CRED-019", "CRED-030", "CRED-031")
 async def test_a_renewal_changes_both_tokens(cpo: CpoBackend, emsp: Emsp) -> None:
     token_a, versions_url = cpo.invite()
     before = await emsp.register(versions_url, token_a)
@@ -75,7 +71,6 @@ async def test_a_renewal_changes_both_tokens(cpo: CpoBackend, emsp: Emsp) -> Non
     assert (await emsp.call("GET", versions_url, before.token_out)).ok
 
 
-@pytest.mark.catalogue("CRED-024", "CRED-026", "CRED-029", "CRED-033", "CRED-034")
 async def test_the_methods_refuse_who_is_in_the_wrong_state(cpo: CpoBackend, emsp: Emsp) -> None:
     token_a, versions_url = cpo.invite()
     credentials = wire.join(cpo.origin, "ocpi", "2.2.1", "credentials")

@@ -32,7 +32,6 @@ def test_a_put_is_new_once_and_found_in_any_case(locations: Shelf) -> None:
     assert locations.get("NL", "CPA", "LOC2", "EVSE1", "1") is None
 
 
-@pytest.mark.catalogue("LOC-022", "LOC-029", "LOC-021")
 def test_a_change_below_moves_the_levels_above(locations: Shelf) -> None:
     locations.patch((*LOC, "EVSE1"), {"status": "CHARGING", "last_updated": LATE})
     assert held(locations, *LOC, "EVSE1")["status"] == "CHARGING"
@@ -41,14 +40,12 @@ def test_a_change_below_moves_the_levels_above(locations: Shelf) -> None:
     assert held(locations, *LOC, "EVSE1", "1")["last_updated"] == NOON
 
 
-@pytest.mark.catalogue("LOC-031")
 def test_a_patch_replaces_a_list_as_a_whole(locations: Shelf) -> None:
     locations.patch((*LOC, "EVSE1", "1"), {"tariff_ids": ["OTHER"], "last_updated": LATE})
     assert held(locations, *LOC, "EVSE1", "1")["tariff_ids"] == ["OTHER"]
     assert held(locations, *LOC, "EVSE1")["last_updated"] == LATE
 
 
-@pytest.mark.catalogue("LOC-026", "TF-049")
 def test_a_put_replaces_the_whole_level(locations: Shelf) -> None:
     body = samples.location(at=LATE)
     del body["name"]
@@ -57,7 +54,6 @@ def test_a_put_replaces_the_whole_level(locations: Shelf) -> None:
     assert held(locations, *LOC) == body
 
 
-@pytest.mark.catalogue("LOC-033")
 def test_what_is_older_changes_nothing_and_is_noted(locations: Shelf) -> None:
     locations.patch((*LOC, "EVSE1"), {"status": "CHARGING", "last_updated": EARLY})
     locations.put((*LOC, "EVSE2"), {**samples.evse(number=2, at=EARLY), "status": "BLOCKED"})
@@ -84,7 +80,6 @@ def test_a_moment_taken_over_from_below_is_no_bar_for_the_level_itself(locations
     assert locations.backwards == []
 
 
-@pytest.mark.catalogue("TF-054", "LOC-025", "LOC-028", "TF-063")
 def test_what_is_refused(locations: Shelf) -> None:
     with pytest.raises(NotFound):
         locations.patch((*LOC, "EVSE9"), {"status": "CHARGING", "last_updated": LATE})
@@ -110,7 +105,6 @@ def test_delete_and_back() -> None:
     assert shelf.put(LOC, samples.location())
 
 
-@pytest.mark.catalogue("SES-023", "SES-027", "SES-028", "SES-030")
 def test_charging_periods_grow_by_patch_and_are_replaced_by_put() -> None:
     ref = ("NL", "CPA", "SESSION1")
     shelf = Shelf("sessions", Session, append=frozenset({"charging_periods"}))

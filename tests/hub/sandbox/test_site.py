@@ -28,7 +28,6 @@ async def emsp(cpo: CpoBackend) -> AsyncIterator[Emsp]:
         yield platform
 
 
-@pytest.mark.catalogue("TF-084", "TF-130", "TF-131")
 async def test_a_request_is_recorded_and_its_headers_come_back(cpo: CpoBackend, emsp: Emsp) -> None:
     answer = await cpo.put_location(PLACE, to="DE*MSB")
     [seen] = emsp.received
@@ -55,7 +54,6 @@ async def test_unknown_paths_methods_and_receivers(cpo: CpoBackend, emsp: Emsp) 
     assert (answer.http_status, answer.status_code) == (200, 2001)
 
 
-@pytest.mark.catalogue("TF-009", "TF-017", "TF-130")
 async def test_faults_of_the_peer_are_listed(cpo: CpoBackend, emsp: Emsp) -> None:
     assert emsp.peer is not None
     headers = {"Authorization": "Token " + emsp.peer.token_in}
