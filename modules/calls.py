@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from hub.exchange import auth
+from hub.exchange import auth, callbacks
 from hub.exchange.call import Call, Reply
 from hub.exchange.context import Hub
 from hub.ocpi import headers
@@ -19,6 +19,8 @@ from hub.store.directory import Access
 
 VERSION_PATH = "/2.2.1"
 ID_LIMIT = 64
+RETURNING = {"CB": "commands", "PROFILE": "chargingprofiles", "PAGE": "page"}
+"""The URLs that the hub gives out, by the first part of their path, with their module as far as it shows."""
 
 
 def sender_router(module: str) -> APIRouter:
@@ -45,12 +47,41 @@ async def current_access(request: Request) -> Access:
 
 async def current_call(request: Request) -> Call:
     """The functional call. Token A admits to the handshake only: Unauthorized (401) here (TF-012)."""
+    access = await _registered(request)
+    interface, module, tail = _split(request)
+    return _call(request, access, auth.sender(access.platform, _named(request)), interface, module, tail)
+
+
+async def returning_call(request: Request) -> Call:
+    """A call to a URL that the hub gave out (a result, a page). Whose it is may stand in the URL alone: who leaves
+    the OCPI-from headers out is the party that was given the URL."""
+    access = await _registered(request)
+    kind, _, _ = _split(request)
+    named = _named(request)
+    if named is None:
+        callback_id = request.path_params["callback_id"]
+        sender = await callbacks.holder(await current_hub(request), callback_id, access.platform)
+    else:
+        sender = auth.sender(access.platform, named)
+    return _call(request, access, sender, kind, RETURNING[kind], "")
+
+
+async def _registered(request: Request) -> Access:
+    """The platform that calls, once it is registered: token A is for the handshake (TF-012)."""
     access = await current_access(request)
     if access.kind != "C":
         raise Unauthorized("this token is for the credentials handshake only")
-    interface, module, tail = _split(request)
+    return access
+
+
+def _named(request: Request) -> PartyId | None:
+    return headers.party(request.headers, headers.FROM_COUNTRY, headers.FROM_PARTY)
+
+
+def _call(request: Request, access: Access, sender: PartyId, interface: str, module: str, tail: str) -> Call:
+    request.state.sender = sender  # a refusal is addressed to it, also when the receiver cannot be read
     call = Call(
-        sender=auth.sender(access.platform, headers.party(request.headers, headers.FROM_COUNTRY, headers.FROM_PARTY)),
+        sender=sender,
         to=headers.party(request.headers, headers.TO_COUNTRY, headers.TO_PARTY),
         platform=access.platform,
         method=request.method,
@@ -77,15 +108,21 @@ def _split(request: Request) -> tuple[str, str, str]:
     return interface.upper(), module, (slash + tail).rstrip("/")
 
 
+def url_id(text: str) -> str:
+    """An id out of a URL; NotFound (404) for what can be none."""
+    if not text or len(text) > ID_LIMIT or not text.isprintable() or not text.isascii():
+        raise NotFound("the URL holds an id that OCPI does not allow")
+    return text
+
+
 def ref(country_code: str, party_id: str, object_id: str, *part_ids: str, kind: str | None = None) -> Ref:
     """The reference a client owned URL makes; NotFound (404) for what can be no id."""
     try:
         owner = PartyId.of(country_code, party_id)
     except InvalidParameters:
         raise NotFound("the URL names no party: country_code of 2 and party_id of 3 characters") from None
-    ids = [object_id, *part_ids]
-    if any(not text or len(text) > ID_LIMIT or not text.isprintable() or not text.isascii() for text in ids):
-        raise NotFound("the URL holds an id that OCPI does not allow")
+    for text in (object_id, *part_ids):
+        url_id(text)
     return Ref(owner, object_id, tuple(part_ids), kind)
 
 
@@ -94,13 +131,16 @@ def respond(reply: Reply) -> Response:
     return Response(reply.body, reply.http_status, dict(reply.headers), media_type="application/json")
 
 
-def takes(model: type[Schema], required: bool = True) -> dict[str, Any]:
-    """OpenAPI of a request body; `hub.openapi` has the schema. It is documentation only: bodies travel as they are,
-    unknown fields included."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+def takes(model: type[Schema], *others: type[Schema], required: bool = True) -> dict[str, Any]:
+    """OpenAPI of a request body, of one kind or one of several; `hub.openapi` has the schema. It is documentation only:
+    bodies travel as they are, unknown fields included."""
+    kinds = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (model, *others)]
+    schema: dict[str, Any] = {"anyOf": kinds} if others else kinds[0]
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 CurrentHub = Annotated[Hub, Depends(current_hub)]
 CurrentAccess = Annotated[Access, Depends(current_access)]
 CurrentCall = Annotated[Call, Depends(current_call)]
+RegisteredAccess = Annotated[Access, Depends(_registered)]
+ReturningCall = Annotated[Call, Depends(returning_call)]

@@ -5,6 +5,7 @@ The method sets are those of the interface tables in the spec's module files; a 
 
 from hub.ocpi.module import Catalog, Module, Part
 from modules.cdrs.schemas import CDR
+from modules.chargingprofiles.schemas import SetChargingProfile
 from modules.commands.schemas import (
     CancelReservation,
     CommandResult,
@@ -14,6 +15,7 @@ from modules.commands.schemas import (
     UnlockConnector,
 )
 from modules.credentials.schemas import Credentials
+from modules.hubclientinfo.schemas import ClientInfo
 from modules.locations.schemas import EVSE, Connector, Location
 from modules.sessions.schemas import Session
 from modules.tariffs.schemas import Tariff
@@ -42,6 +44,7 @@ SESSIONS = Module(
     sender_methods=frozenset({"GET", "PUT"}),
     receiver_methods=frozenset({"GET", "PUT", "PATCH"}),
     append=frozenset({"charging_periods"}),
+    token_field="cdr_token",
 )
 CDRS = Module(
     "cdrs",
@@ -49,6 +52,7 @@ CDRS = Module(
     model=CDR,
     sender_methods=frozenset({"GET"}),
     receiver_methods=frozenset({"GET", "POST"}),
+    token_field="cdr_token",
     immutable=True,
 )
 TARIFFS = Module(
@@ -84,6 +88,20 @@ COMMANDS = Module(
         "UNLOCK_CONNECTOR": UnlockConnector,
     },
 )
+HUBCLIENTINFO = Module(
+    "hubclientinfo",
+    owner="",
+    model=ClientInfo,
+    sender_methods=frozenset({"GET"}),
+    receiver_methods=frozenset({"GET", "PUT"}),
+)
+CHARGINGPROFILES = Module(
+    "chargingprofiles",
+    owner="",
+    model=SetChargingProfile,
+    sender_methods=frozenset({"PUT", "POST"}),
+    receiver_methods=frozenset({"GET", "PUT", "DELETE"}),
+)
 
-FUNCTIONAL = (LOCATIONS, SESSIONS, CDRS, TARIFFS, TOKENS, COMMANDS)
-CATALOG: Catalog = {module.name: module for module in (CREDENTIALS, *FUNCTIONAL)}
+FUNCTIONAL = (LOCATIONS, SESSIONS, CDRS, TARIFFS, TOKENS, COMMANDS, CHARGINGPROFILES)
+CATALOG: Catalog = {module.name: module for module in (CREDENTIALS, HUBCLIENTINFO, *FUNCTIONAL)}

@@ -1,33 +1,27 @@
-"""Questions that somebody waits for: real-time authorise, commands, charging preferences.
+"""Questions that somebody waits for: real-time authorise and charging preferences.
 
-They have the tightest budgets, are never queued and never repeated. Who owns a token is looked up; an answer is never
-kept and never made up.
+They have the tightest budgets, are never queued and never repeated. Who owns a token is looked up or remembered; an
+answer is never kept and never made up.
 """
 
 import asyncio
+import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
 
 import structlog
 
-from hub.exchange import callbacks, forward, routing
-from hub.exchange.call import Call, Reply, answer
+from hub.exchange import forward, open_routing, routing
+from hub.exchange.call import Call, Reply
 from hub.exchange.context import Hub
 from hub.exchange.routing import Direct
-from hub.ocpi import json
-from hub.ocpi.client import Refused
+from hub.ocpi import headers
 from hub.ocpi.errors import InvalidParameters, OcpiError, RequestTimeout, UnknownReceiver, UnknownToken
-from hub.ocpi.module import Module
-from hub.ocpi.types import PartyId, check, parse_datetime, same
-from hub.store import messages, objects
 from hub.store.directory import PartyView
 
 log = structlog.get_logger(__name__)
 
 AUTHORISE_TIMEOUT = 5.0
-COMMAND_TIMEOUT = 10.0
-WITH_TOKEN = frozenset({"START_SESSION", "RESERVE_NOW"})
 
 
 async def authorise(hub: Hub, call: Call, uid: str, kind: str) -> Reply:
@@ -43,41 +37,19 @@ async def authorise(hub: Hub, call: Call, uid: str, kind: str) -> Reply:
         if not isinstance(route, Direct):
             raise UnknownReceiver("name the eMSP in OCPI-to-party-id, or leave the OCPI-to headers out")
         return await forward.forward(hub, call, route.target, timeout=AUTHORISE_TIMEOUT)
-    owner = await _owner(hub, module, uid, kind, call.sender)
-    if owner is not None:
-        return await _ask(hub, call, routing.reachable(hub.directory.now, call, owner))
-    return await _ask_all(hub, call, _agreed(hub, call))
+    owners = await open_routing.owners(hub, call, module.name, uid, kind)
+    if len(owners) > 1:  # TOK-027: one with an agreement before others, then the newest push
+        log.warning("several eMSPs hold the same token uid", owners=list(map(str, owners)), asked=str(owners[0]))
+    if owners:
+        return await _ask(hub, call, routing.reachable(hub.directory.now, call, owners[0]), AUTHORISE_TIMEOUT)
+    return await _ask_those_agreed(hub, call, uid, kind)
 
 
-async def _ask(hub: Hub, call: Call, target: PartyView) -> Reply:
-    """Ask an eMSP that the hub has found, not the caller."""
-    found = (f"OCPI-to: {target.code}, found by the hub",)
-    asking = replace(call, to=target.code)
-    return await forward.forward(hub, asking, target, timeout=AUTHORISE_TIMEOUT, changed=found)
-
-
-async def command(hub: Hub, call: Call, name: str) -> Reply:
-    """POST commands/{name}: forwarded with a response_url of the hub; the result comes back through it (hub flow 7)."""
-    body = call.json_object()
-    module = hub.catalog["commands"]
-    check(module.command_models[name], body)
-    _check_token(call, name, body)
-    _check_response_url(hub, call, str(body["response_url"]))
-    route = routing.decide(hub.directory.now, call, module, hub.code)
-    if not isinstance(route, Direct):
-        raise UnknownReceiver("name the CPO in OCPI-to-country-code and OCPI-to-party-id")
-    if route.target.platform.hosted:
-        if hub.hosted_commands is None:
-            raise UnknownReceiver(f"{route.target.code} takes no commands here")
-        data = await hub.hosted_commands(hub, call, name, body)
-        return hub.answered(call, "bridge", answer(call, route.target.code, data), detail=str(data.get("result")))
-    return await _forward_command(hub, call, name, body, route.target)
-
-
-async def charging_preferences(hub: Hub, call: Call) -> Reply:
+async def charging_preferences(hub: Hub, call: Call, session_id: str) -> Reply:
     """PUT sessions/{session_id}/charging_preferences, the one write on a Sender interface (SES-019)."""
     call.json_object()
-    route = routing.decide(hub.directory.now, call, hub.catalog["sessions"], hub.code)
+    search = partial(open_routing.owners, hub, call, "sessions", session_id)
+    call, route = await open_routing.settle(hub, call, hub.catalog["sessions"], search)
     if not isinstance(route, Direct):
         raise UnknownReceiver("name the CPO in OCPI-to-country-code and OCPI-to-party-id")
     if route.target.platform.hosted:
@@ -91,15 +63,27 @@ async def charging_preferences(hub: Hub, call: Call) -> Reply:
 _NO_PREFERENCES = "this EVSE does not take charging preferences"
 
 
-async def _owner(hub: Hub, module: Module, uid: str, kind: str, asking: PartyId) -> PartyId | None:
-    """The one eMSP that holds this token and may be asked; two holders are a clash, decided by the newest push."""
-    async with hub.db.unit_of_work() as session:
-        rows = await objects.by_key(session, module.name, module.key(uid, kind))
-    visible = dict.fromkeys(r.owner for r in rows if r.audience in (objects.EVERYBODY, str(asking)))
-    owners = [code for code in visible if hub.directory.now.allows(PartyId.parse(code), asking, module.name)]
-    if len(owners) > 1:
-        log.warning("several eMSPs hold the same token uid", owners=owners, asked=owners[0])
-    return PartyId.parse(owners[0]) if owners else None
+async def _ask(hub: Hub, call: Call, target: PartyView, timeout: float) -> Reply:
+    """Ask an eMSP that the hub has found, not the caller."""
+    return await forward.forward(hub, replace(call, to=target.code, found=True), target, timeout=timeout)
+
+
+async def _ask_those_agreed(hub: Hub, call: Call, uid: str, kind: str) -> Reply:
+    """Nobody has pushed this token: ask the eMSP that knew it last time, and if it does not any more all the others."""
+    began, targets = time.monotonic(), _agreed(hub, call)
+    remembered = hub.token_owners.get(kind, uid)
+    last = next((target for target in targets if target.code == remembered), None)
+    if last is not None:
+        reply = await _ask(hub, call, last, AUTHORISE_TIMEOUT)
+        if not _is_unknown(reply) or len(targets) == 1:
+            return reply
+        hub.token_owners.forget(kind, uid)
+        targets.remove(last)
+    reply, certain = await _ask_all(hub, call, targets, AUTHORISE_TIMEOUT - (time.monotonic() - began))
+    answering = headers.party(reply.headers, headers.FROM_COUNTRY, headers.FROM_PARTY)
+    if certain and answering is not None:
+        hub.token_owners.learn(kind, uid, answering)
+    return reply
 
 
 def _agreed(hub: Hub, call: Call) -> list[PartyView]:
@@ -115,15 +99,18 @@ def _agreed(hub: Hub, call: Call) -> list[PartyView]:
     ]
 
 
-async def _ask_all(hub: Hub, call: Call, targets: list[PartyView]) -> Reply:
-    """Ask in parallel within one budget. The first ALLOWED wins, then any other eMSP that knows the token."""
+async def _ask_all(hub: Hub, call: Call, targets: list[PartyView], budget: float) -> tuple[Reply, bool]:
+    """Ask in parallel within one budget (seconds). The first ALLOWED wins, then any other eMSP that knows the token.
+
+    With it: whether that eMSP is certain to own the token, by an ALLOWED or because all others said they do not know.
+    """
     if not targets:
         raise UnknownReceiver("no eMSP is connected that could be asked for this token")
-    asks = [asyncio.ensure_future(_ask(hub, call, target)) for target in targets]
-    known: Reply | None = None
+    asks = [asyncio.ensure_future(_ask(hub, call, target, max(budget, 0.1))) for target in targets]
+    known: list[Reply] = []
     silent = 0
     try:
-        for finished in asyncio.as_completed(asks, timeout=AUTHORISE_TIMEOUT + 1):
+        for finished in asyncio.as_completed(asks, timeout=budget + 1):
             try:
                 reply = await finished
             except OcpiError:
@@ -131,10 +118,10 @@ async def _ask_all(hub: Hub, call: Call, targets: list[PartyView]) -> Reply:
                 continue
             info = reply.data if reply.accepted and isinstance(reply.data, dict) else {}
             if info.get("allowed") == "ALLOWED":
-                return reply
+                return reply, True
             if info.get("allowed") is not None:
-                known = known or reply
-            elif reply.http_status != 404 and reply.status_code != UnknownToken.status_code:
+                known.append(reply)
+            elif not _is_unknown(reply):
                 silent += 1  # a failure is no answer: the CPO must be able to fall back (TOK-028)
     except TimeoutError:
         silent += 1
@@ -142,58 +129,12 @@ async def _ask_all(hub: Hub, call: Call, targets: list[PartyView]) -> Reply:
         for ask in asks:
             ask.cancel()
         await asyncio.gather(*asks, return_exceptions=True)
-    if known is not None:
-        return known
+    if known:
+        return known[0], len(known) == 1 and not silent
     if silent:
         raise RequestTimeout("not every eMSP answered in time, and none of the others knows the token")
     raise UnknownToken("no eMSP knows this token")
 
 
-def _check_token(call: Call, name: str, body: dict[str, Any]) -> None:
-    """An eMSP starts and reserves with its own tokens only (CMD-042)."""
-    if name not in WITH_TOKEN:
-        return
-    token = body["token"]
-    if not same(token["country_code"], call.sender.country_code) or not same(token["party_id"], call.sender.party_id):
-        raise InvalidParameters("token: country_code and party_id are not those of the calling party")
-
-
-def _check_response_url(hub: Hub, call: Call, url: str) -> None:
-    """The hub will call this URL: it must be on a host the platform registered, and one the hub may call (CMD-020)."""
-    try:
-        hub.outbound.check(url)
-    except Refused as refused:
-        raise InvalidParameters(f"response_url: {refused}") from None
-    if not forward.same_host(call.platform, url):
-        raise InvalidParameters("response_url: not on a host this platform has registered")
-
-
-async def _forward_command(hub: Hub, call: Call, name: str, body: dict[str, Any], target: PartyView) -> Reply:
-    async with hub.db.unit_of_work() as session:
-        url = await callbacks.open_url(
-            hub,
-            session,
-            "command",
-            "commands",
-            str(body["response_url"]),
-            caller=target.code,
-            target=call.sender,
-            correlation_id=call.correlation_id,
-            lifetime=_lifetime(name, body),
-        )
-    onward = json.dumps({**body, "response_url": url})
-    changed = ("response_url is the hub's own",)
-    reply = await forward.forward(hub, call, target, body=onward, timeout=COMMAND_TIMEOUT, changed=changed)
-    data = reply.data
-    if not reply.accepted or not isinstance(data, dict) or data.get("result") != "ACCEPTED":
-        async with hub.db.unit_of_work() as session:
-            await messages.forget_callback(session, url.rpartition("/")[2])
-    return reply
-
-
-def _lifetime(name: str, body: dict[str, Any]) -> timedelta:
-    """RESERVE_NOW may report a cancelled reservation until it has expired (CMD-006)."""
-    if name != "RESERVE_NOW":
-        return callbacks.COMMAND_LIFETIME
-    left = parse_datetime(str(body["expiry_date"])) - datetime.now(UTC)
-    return max(left, timedelta(0)) + callbacks.COMMAND_LIFETIME
+def _is_unknown(reply: Reply) -> bool:
+    return reply.http_status == 404 or reply.status_code == UnknownToken.status_code

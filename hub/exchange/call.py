@@ -19,7 +19,8 @@ from hub.store.journal import Hop
 class Call:
     """A functional request. `interface` is SENDER or RECEIVER; `tail` is the path below the module's endpoint.
 
-    `to` None means open routing. `query` is the raw query string, `began` when it came in (a monotonic clock).
+    `to` None means open routing; `found` that the hub found `to`, which the caller had left out. `query` is the raw
+    query string, `began` when it came in (a monotonic clock).
     """
 
     sender: PartyId
@@ -31,6 +32,7 @@ class Call:
     tail: str = ""
     query: str = ""
     body: bytes = b""
+    found: bool = False
     request_id: str = field(default_factory=headers.new_id)
     correlation_id: str = field(default_factory=headers.new_id)
     began: float = field(default_factory=time.monotonic)
@@ -60,10 +62,11 @@ class Call:
         )
 
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object; InvalidJson (HTTP 400) or InvalidParameters when it is something else."""
+        """The body as a JSON object, each field once; InvalidJson (HTTP 400) or InvalidParameters when it is none."""
         value = json.loads(self.body)
         if not isinstance(value, dict):
             raise InvalidParameters("body: must be a JSON object")
+        json.refuse_doubled(self.body, value)
         return value
 
 

@@ -1,10 +1,12 @@
-"""Opaque hub URLs: response_url of commands and Link of pages, each bound to who may use it.
+"""Opaque hub URLs: response_url of commands and charging profiles and Link of pages, each bound to who may use it.
 
 A partner holds no token for the platform behind the hub, so it is never shown that platform's URLs. A callback stays
 valid until it expires; using it does not use it up (a cancelled reservation reports to the same URL much later).
 """
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urljoin
 
@@ -15,26 +17,43 @@ from hub.exchange import forward
 from hub.exchange.call import Call, Reply, answer
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers, json, paging
-from hub.ocpi.client import NetworkError
-from hub.ocpi.errors import ConnectionProblem, HubError, NotFound, UnknownReceiver
+from hub.ocpi.client import NetworkError, Refused
+from hub.ocpi.errors import ConnectionProblem, HubError, InvalidParameters, NotFound, UnknownReceiver
 from hub.ocpi.types import PartyId
-from hub.store import messages
+from hub.store import destinations, messages
 from hub.store.db import Statements
-from hub.store.directory import PartyView
+from hub.store.directory import PartyView, PlatformView
 from hub.store.journal import Hop
 from hub.store.messages import Callback
 
 log = structlog.get_logger(__name__)
 
+_UNKNOWN = "this URL is not known here, or has expired"
+
 PAGE_LIFETIME = timedelta(hours=24)
 COMMAND_LIFETIME = timedelta(hours=24)
 
-PATHS = {"command": "cb", "page": "page"}
+COMMAND_TIMEOUT = 10.0
+
+COMMAND, PROFILE, PAGE = "command", "profile", "page"
+PATHS = {COMMAND: "cb", PROFILE: "profile", PAGE: "page"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call whose result comes later, to `response_url`: a command's name, or the method of a charging profile call
+    (then `session_key` names its Session). `lifetime`: how long a result may come."""
+
+    kind: str
+    name: str
+    response_url: str
+    lifetime: timedelta = COMMAND_LIFETIME
+    session_key: str | None = None
 
 
 async def open_url(
     hub: Hub, session: Statements, kind: str, module: str, url: str, *, caller: PartyId, target: PartyId,
-    correlation_id: str, lifetime: timedelta,
+    correlation_id: str, lifetime: timedelta, asked: str = "", session_key: str | None = None,
 ) -> str:  # fmt: skip
     """A hub URL that stands for `url` at `target` and that only `caller` may use."""
     opaque = await messages.open_callback(
@@ -46,8 +65,84 @@ async def open_url(
         target=str(target),
         correlation_id=correlation_id,
         lifetime=lifetime,
+        asked=asked,
+        session_key=session_key,
     )
     return f"{hub.base_url}/{PATHS[kind]}/{opaque}"
+
+
+def check_response_url(hub: Hub, call: Call, url: str) -> None:
+    """The hub will call this URL: it must be on a host the platform registered, and one the hub may call (CMD-020)."""
+    try:
+        hub.outbound.check(url)
+    except Refused as refused:
+        raise InvalidParameters(f"response_url: {refused}") from None
+    if not forward.same_host(call.platform, url):
+        raise InvalidParameters("response_url: not on a host this platform has registered")
+
+
+async def pass_on(
+    hub: Hub, call: Call, target: PartyView, asked: Asked, rewritten: Callable[[str], tuple[Call, bytes | None]]
+) -> Reply:
+    """Pass on a call whose result comes later; `rewritten` gives it with another response_url (CMD-017, CHP-010).
+
+    The hub's URL is forgotten where no result can come: not reached, or not ACCEPTED (CMD-003, CHP-037).
+    """
+    async with hub.db.unit_of_work() as session:
+        url = await open_url(
+            hub,
+            session,
+            asked.kind,
+            call.module,
+            asked.response_url,
+            caller=target.code,
+            target=call.sender,
+            correlation_id=call.correlation_id,
+            lifetime=asked.lifetime,
+            asked=asked.name,
+            session_key=asked.session_key,
+        )
+    callback_id = url.rpartition("/")[2]
+    onward, body = rewritten(url)
+    changed = ("response_url is the hub's own",)
+    try:
+        reply = await forward.forward(hub, onward, target, body=body, timeout=COMMAND_TIMEOUT, changed=changed)
+    except ConnectionProblem:
+        await _close(hub, callback_id)
+        raise
+    if taken_on(reply):
+        await _expect(hub, callback_id, reply.data.get("timeout"))
+    else:
+        await _close(hub, callback_id)
+    return reply
+
+
+def taken_on(reply: Reply) -> bool:
+    """Whether a CPO's first answer says ACCEPTED, so that a result will follow."""
+    data = reply.data
+    return reply.accepted and isinstance(data, dict) and data.get("result") == "ACCEPTED"
+
+
+async def _expect(hub: Hub, callback_id: str, timeout: object) -> None:
+    """Remember until when the CPO has promised a result (CMD-021)."""
+    if isinstance(timeout, int) and 0 < timeout <= COMMAND_LIFETIME.total_seconds():
+        async with hub.db.unit_of_work() as session:
+            await messages.promise(session, callback_id, timedelta(seconds=timeout))
+
+
+async def _close(hub: Hub, callback_id: str) -> None:
+    async with hub.db.unit_of_work() as session:
+        await messages.forget_callback(session, callback_id)
+
+
+async def holder(hub: Hub, callback_id: str, platform: PlatformView) -> PartyId:
+    """The party on a platform that was given a callback: it may leave out who it is. NotFound (404) when none was."""
+    async with hub.db.unit_of_work() as session:
+        caller = await messages.callback_caller(session, callback_id)
+    found = next((party for party in (*platform.parties, *platform.behind) if str(party) == caller), None)
+    if found is None:
+        raise NotFound(_UNKNOWN)
+    return found
 
 
 async def find(hub: Hub, kind: str, callback_id: str, caller: PartyId) -> Callback:
@@ -55,7 +150,7 @@ async def find(hub: Hub, kind: str, callback_id: str, caller: PartyId) -> Callba
     async with hub.db.unit_of_work() as session:
         callback = await messages.find_callback(session, callback_id, kind)
     if callback is None or callback.caller != str(caller):
-        raise NotFound("this URL is not known here, or has expired")
+        raise NotFound(_UNKNOWN)
     return callback
 
 
@@ -70,17 +165,21 @@ def leads_to(hub: Hub, callback: Callback) -> PartyView:
     target = directory.party(code)
     if target is None or not directory.allows(code, caller, callback.module):
         raise UnknownReceiver(f"{code} is not a receiver this hub can reach for you")
-    if target.platform.status != "CONNECTED":
-        raise ConnectionProblem(f"{code} is {target.platform.status}: try again when it is CONNECTED")
+    if target.status != "CONNECTED":
+        raise ConnectionProblem(f"{code} is {target.status}: try again when it is CONNECTED")
     if not forward.same_host(target.platform, callback.url):
         raise NotFound("what was at this URL has moved")
     return target
 
 
-async def command_result(hub: Hub, call: Call, callback_id: str) -> Reply:
-    """A CommandResult from a CPO, on its way to the response_url the eMSP gave (hub flow 7, steps 5 to 7)."""
+async def result(hub: Hub, call: Call, kind: str, callback_id: str) -> Reply:
+    """A result from a CPO, on its way to the response_url that its eMSP gave (hub flow 7, steps 5 to 7).
+
+    One attempt: what goes wrong on the way is told to the CPO (CMD-056).
+    """
     result = call.json_object()
-    callback = await find(hub, "command", callback_id, call.sender)
+    callback = await find(hub, kind, callback_id, call.sender)
+    await _note_result(hub, callback, result.get("result"))
     target = leads_to(hub, callback)
     hub.journal.note(
         Hop(
@@ -89,7 +188,7 @@ async def command_result(hub: Hub, call: Call, callback_id: str) -> Reply:
             sender=str(call.sender),
             receiver=callback.target,
             method="POST",
-            what="CommandResult",
+            what=f"result of {callback.module} {callback.asked}",
             decision="callback",
             detail=f"{str(result.get('result', ''))[:40]}, continues as {call.correlation_id}",
         )
@@ -100,9 +199,18 @@ async def command_result(hub: Hub, call: Call, callback_id: str) -> Reply:
     return forward.reply(call, target.code, sent)
 
 
+async def _note_result(hub: Hub, callback: Callback, said: object) -> None:
+    """A result has come; one that accepts a charging profile says whose the Session's profile is now (CHP-042)."""
+    async with hub.db.unit_of_work() as session:
+        await messages.callback_answered(session, callback.id)
+        if callback.kind == PROFILE and callback.asked == "PUT" and said == "ACCEPTED" and callback.session_key:
+            await destinations.profile_set(session, callback.caller, callback.session_key, callback.target)
+
+
 async def page(hub: Hub, call: Call, callback_id: str) -> Reply:
     """The next page of a list whose owner's Link the hub replaced (hub flow 6)."""
-    callback = await find(hub, "page", callback_id, call.sender)
+    callback = await find(hub, PAGE, callback_id, call.sender)
+    call = replace(call, module=callback.module)
     return await page_from(hub, call, leads_to(hub, callback), callback.module, callback.url)
 
 
@@ -116,7 +224,7 @@ async def page_from(hub: Hub, call: Call, target: PartyView, module: str, url: s
             link = await open_url(
                 hub,
                 session,
-                "page",
+                PAGE,
                 module,
                 following,
                 caller=call.sender,
@@ -134,12 +242,7 @@ async def post_result(
     """POST a CommandResult of a hosted CPO to the eMSP's response_url; one attempt (CMD-056), True if it was taken."""
     party = hub.directory.now.party(target)
     allowed = hub.directory.now.allows(target, sender, "commands")
-    if (
-        party is None
-        or not allowed
-        or party.platform.status != "CONNECTED"
-        or not forward.same_host(party.platform, url)
-    ):
+    if party is None or not allowed or party.status != "CONNECTED" or not forward.same_host(party.platform, url):
         log.warning("CommandResult not sent: its eMSP cannot be reached there any more", receiver=str(target))
         return False
     onward = delivery.onward(party.platform, correlation_id, target, sender, with_body=True)

@@ -1,6 +1,7 @@
 """What a process of the hub works with: opened once at start, handed to every function of the exchange."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from hub.delivery.bell import Bell
 from hub.exchange.call import Call, Reply
 from hub.exchange.presence import Presence
+from hub.exchange.token_owners import TokenOwners
 from hub.ocpi import envelope
 from hub.ocpi.client import Outbound
 from hub.ocpi.module import Catalog
@@ -37,6 +39,7 @@ class Hub:
     journal: Journal
     presence: Presence
     hosted_commands: HostedCommands | None = None
+    token_owners: TokenOwners = field(default_factory=TokenOwners)
     code: PartyId = field(init=False)
     base_url: str = field(init=False)
 
@@ -64,6 +67,11 @@ class Hub:
     def versions_url(self) -> str:
         """Where partners find this hub's versions."""
         return f"{self.settings.public_url.rstrip('/')}/ocpi/versions"
+
+    @property
+    def endpoints_mark(self) -> str:
+        """Stands for the endpoints published here: where it changes, partners must read them anew (VER-013)."""
+        return hashlib.sha256("\n".join([self.base_url, *sorted(self.catalog)]).encode()).hexdigest()[:16]
 
     @classmethod
     @asynccontextmanager

@@ -42,7 +42,7 @@ def url_at(call: Call, target: PartyView) -> str:
     base = target.platform.endpoint(call.module, call.interface)
     if base is None:
         raise HubError(f"{target.code} does not offer {call.module} as {call.interface}")
-    return delivery.join(base, call.tail, call.query)
+    return delivery.join(base, call.tail, call.query, slash=target.platform.quirks.slash)
 
 
 async def send(
@@ -57,7 +57,9 @@ async def send(
     parties = {"sender": call.sender, "receiver": target.code}
     with tracing.span("forward", call.correlation_id, module=call.module, method=call.method, **parties) as span:
         try:
-            answer = await hub.outbound.send(call.method, url, onward, body, timeout)
+            answer = await hub.outbound.send(
+                call.method, url, onward, body, min(timeout, target.platform.quirks.timeout)
+            )
         except NetworkError as error:
             failure = error
             metrics.FORWARD_FAILURES.labels(str(target.code), type(error).__name__).inc()
@@ -78,7 +80,12 @@ async def send(
             ms=round((time.monotonic() - started) * 1000),
             detail=str(failure) if failure else None,
             about=about,
-            changed=(f"X-Request-ID new, was {call.request_id}", *changed, *_changed_back(call, answer, code)),
+            changed=(
+                f"X-Request-ID new, was {call.request_id}",
+                *((f"OCPI-to: {target.code}, found by the hub",) if call.found else ()),
+                *changed,
+                *_changed_back(call, answer, code),
+            ),
         ),
         body,
         answer.body if answer else None,
@@ -125,9 +132,10 @@ def _changed_back(call: Call, answer: Answer | None, code: int | None) -> tuple[
 
 
 def same_host(platform: PlatformView, url: str) -> bool:
-    """Whether `url` is on a host that this platform published (TF-047, CMD-020)."""
-    published = [*platform.endpoints.values(), platform.versions_url or ""]
-    return (origin := _origin(url)) is not None and origin in {_origin(known) for known in published}
+    """Whether `url` is on a host that this platform published, or that the operator added (TF-047, CMD-020)."""
+    added = [origin.strip() for origin in platform.quirks.hosts.split(",")]
+    known = {_origin(own) for own in (*platform.endpoints.values(), platform.versions_url or "", *added)}
+    return (origin := _origin(url)) is not None and origin in known
 
 
 def _origin(url: str) -> URL | None:

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 BODY_LIMIT = 2**20
 BODY_DEADLINE = 30.0
+HANDSHAKE = ("/versions", "/2.2.1")
+"""What is read with a new token before it is stored: to show it there does not mean to have switched to it."""
 
 
 class Gate:
@@ -56,6 +58,8 @@ class Gate:
         """Let the request in, or refuse it; an answer goes out whatever happens."""
         try:
             access = await auth.identify(hub, given.get("authorization"))
+            if access.watched and not scope["path"].endswith(HANDSHAKE):
+                hub.presence.shown(access.hash)
             if not scope["path"].isprintable():
                 raise NotFound("the URL holds characters that OCPI does not allow")
             body = await _read(receive, given)

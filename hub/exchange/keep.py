@@ -1,26 +1,35 @@
 """Keeping an object: the rules of hub.ocpi.patch applied to its row, and the change-log row in the same transaction."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
+from hub import metrics
 from hub.delivery import log, view
 from hub.ocpi import json, patch
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.module import Module, Part, Ref
 from hub.ocpi.patch import Outcome, State
-from hub.ocpi.types import PartyId, check, parse_datetime
+from hub.ocpi.types import Finding, PartyId, check, parse_datetime
 from hub.store import objects
 from hub.store.db import Statements
 from hub.store.objects import EVERYBODY, Kept
 
+logger = structlog.get_logger(__name__)
+
 # One bad clock must not silence an object for ever.
 FUTURE_LIMIT = timedelta(hours=24)
+_FIELD = re.compile(r"[.\[]")
 
 
 @dataclass(frozen=True)
 class Change:
-    """What arrived for an object: `method` PUT or PATCH, `audience` "*" or a party, and whether lanes deliver it."""
+    """What arrived for an object: `method` PUT or PATCH, `audience` "*" or a party, and whether lanes deliver it.
+    `strict` refuses a PATCH that brings what the spec does not know."""
 
     method: str
     module: Module
@@ -29,6 +38,7 @@ class Change:
     audience: str
     correlation_id: str
     delivered_by_lane: bool
+    strict: bool = False
 
     @property
     def key(self) -> str:
@@ -55,11 +65,28 @@ def _children(body: dict[str, Any], part: Part) -> list[dict[str, Any]]:
     return [child for child in found if isinstance(child, dict)] if isinstance(found, list) else []
 
 
+def note_oddities(module: Module, owner: PartyId, findings: Sequence[Finding], *, strict: bool = False) -> None:
+    """Count what is let through although the spec does not know it; InvalidParameters (2001) if `strict`."""
+    if not findings:
+        return
+    if strict:
+        raise InvalidParameters(str(findings[0]))
+    metrics.oddities(module.name, str(owner)).inc(len(findings))
+    logger.info(
+        "let through with oddities",
+        module=module.name,
+        owner=str(owner),
+        oddities=len(findings),
+        first=str(findings[0]),
+    )
+
+
 async def apply(session: Statements, change: Change) -> Outcome:
     """Store a change if it is newer, and tell the lanes; says what became of it."""
     owner, name = str(change.ref.owner), change.module.name
     own, everybody = await _rows(session, change, owner)
     outcome, state = _decide(change, own, everybody)
+    metrics.outcomes(name, outcome.name.lower()).inc()
     if not outcome.changes or state is None:
         return outcome
     if change.method == "PATCH":
@@ -89,7 +116,9 @@ async def apply(session: Statements, change: Change) -> Outcome:
 def _whole(state: State, change: Change) -> None:
     """A PATCH may not leave a level without what it needs: InvalidParameters (2001) names the field."""
     level = patch.find_part(state.body, change.module, change.ref.part_ids)
-    check(change.module.level_model(len(change.ref.part_ids)), level or {})
+    findings = check(change.module.level_model(len(change.ref.part_ids)), level or {})
+    brought = [finding for finding in findings if _FIELD.split(finding.path)[0] in change.body.keys() | {"body"}]
+    note_oddities(change.module, change.ref.owner, brought, strict=change.strict)
 
 
 async def bury(session: Statements, module: Module, ref: Ref, audience: str | None, correlation_id: str) -> bool:

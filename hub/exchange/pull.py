@@ -1,9 +1,11 @@
 """Pulls: lists and single objects, from the hub's store (GET ALL, hosted parties) or from their owner (direct)."""
 
+from dataclasses import replace
+from functools import partial
 from urllib.parse import parse_qsl
 
 from hub.delivery import audience, view
-from hub.exchange import auth, callbacks, forward, keep, routing
+from hub.exchange import auth, callbacks, forward, keep, open_routing, routing
 from hub.exchange.call import Call, Reply, answer, answer_bytes
 from hub.exchange.context import Hub
 from hub.exchange.routing import Direct, GetAll
@@ -18,7 +20,10 @@ STORED = "from the store"
 
 
 async def page(hub: Hub, call: Call, module: Module) -> Reply:
-    """A list GET on the Sender interface: GET ALL when TO is the hub, else from the one owner TO names."""
+    """A list GET on the Sender interface: GET ALL when TO is the hub, else from the one owner TO names. A further page
+    of the hub's own needs no TO: its URL tells whose list it is (TF-115)."""
+    if call.to is None and not call.platform.is_hub:
+        call = replace(call, to=paging.addressee(dict(parse_qsl(call.query))))
     route = routing.decide(hub.directory.now, call, module, hub.code)
     if isinstance(route, GetAll):
         return await _from_store(hub, call, module, _visible_owners(hub, call, module), hub.code)
@@ -30,8 +35,10 @@ async def page(hub: Hub, call: Call, module: Module) -> Reply:
 
 
 async def one(hub: Hub, call: Call, module: Module, object_id: str, part_ids: tuple[str, ...] = ()) -> Reply:
-    """GET of a single object on the Sender interface, from the party that owns it."""
-    route = routing.decide(hub.directory.now, call, module, hub.code)
+    """GET of a single object on the Sender interface, from the party that owns it; without OCPI-to headers from the
+    only one that has this id (LOC-018)."""
+    search = partial(open_routing.owners, hub, call, module.name, object_id)
+    call, route = await open_routing.settle(hub, call, module, search)
     if not isinstance(route, Direct):
         raise UnknownReceiver("ids are unique per owner only: name the owner in OCPI-to-party-id")
     if not route.target.platform.hosted:
@@ -72,21 +79,16 @@ async def _from_store(hub: Hub, call: Call, module: Module, owners: list[PartyId
         else:
             found = await pages.objects(session, module.name, str(call.sender), names, asked)
     url = f"{hub.base_url}/sender/{module.name}"
-    extra = paging.answer_headers(url, query, asked, len(found.rows), found.total, found.last_id)
+    extra = paging.answer_headers(
+        url, query, asked, len(found.items), found.total, found.last_id, more=found.more, answering=answering
+    )
     reply = answer_bytes(call, answering, _array(found, module), extra)
-    return hub.answered(call, STORED, reply, detail=f"{len(found.rows)} of {found.total}")
+    return hub.answered(call, STORED, reply, detail=f"{len(found.items)} of {found.total}")
 
 
 def _array(found: Page, module: Module) -> bytes:
     """A JSON array of the bodies as they are kept; only an object with two rows has to be put together."""
-    bodies = []
-    for own, everybody in found.rows:
-        if own is None or everybody is None:
-            row = own or everybody
-            assert row is not None
-            bodies.append(row.body.encode())
-        else:
-            bodies.append(json.dumps(view.view(own, everybody, module)))
+    bodies = [item.encode() if isinstance(item, str) else json.dumps(view.view(*item, module)) for item in found.items]
     return b"[" + b",".join(bodies) + b"]"
 
 

@@ -7,13 +7,14 @@ stored with its audience and goes by the lane, what is pushed to them is stored.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
 
 from hub import metrics
 from hub.delivery import owed
-from hub.exchange import auth, forward, keep, routing
+from hub.exchange import auth, forward, keep, open_routing, routing
 from hub.exchange.call import Call, Reply, answer
 from hub.exchange.context import Hub
 from hub.exchange.keep import Change
@@ -64,18 +65,34 @@ async def _push(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
     auth.may_own(hub, call.sender, module)
     body = call.json_object()
     auth.body_matches(body, module, ref)
-    route = _target(routing.decide(hub.directory.now, call, module, hub.code))
+    search = partial(open_routing.receiver, hub, call, module, ref, body)
+    call, decided = await open_routing.settle(hub, call, module, search)
+    route = _target(decided)
+    if isinstance(route, Direct):
+        _check_copy(hub, call, module, body, route.target)
     if isinstance(route, Direct) and not _by_lane(call, route.target):
         return await _forward(hub, call, module, ref, body, route.target)
     validate(module, ref, call.method, body, call.platform.strict)
     audience = EVERYBODY if isinstance(route, Broadcast) else str(route.target.code)
     to_hosted = isinstance(route, Direct) and route.target.platform.hosted
-    change = Change(call.method, module, ref, body, audience, call.correlation_id, not to_hosted)
+    strict = call.platform.strict
+    change = Change(call.method, module, ref, body, audience, call.correlation_id, not to_hosted, strict)
     with metrics.accepts(module.name).time():
         async with hub.db.unit_of_work(call.sender) as session:
             outcome = await keep.apply(session, change)
     hub.bell.ring()
     return _taken(hub, call, module, ref, route, outcome.value, 201 if outcome is Outcome.CREATED else 200)
+
+
+def _check_copy(hub: Hub, call: Call, module: Module, body: dict[str, Any], target: PartyView) -> None:
+    """A Session goes to the owner of its token; to others only by an agreement with its CPO (SES-004)."""
+    owner = open_routing.token_owner(body, module)
+    if owner in (None, target.code) or owner in target.platform.parties:
+        return
+    if hub.directory.now.agreed(call.sender, target.code):
+        return
+    field = f"{module.token_field}.party_id"
+    raise UnknownReceiver(f"{field}: not of {target.code}, which would need an agreement with you for a copy")
 
 
 def validate(module: Module, ref: Ref, method: str, body: dict[str, Any], strict: bool = False) -> None:
@@ -86,10 +103,7 @@ def validate(module: Module, ref: Ref, method: str, body: dict[str, Any], strict
     keep.not_from_the_future(body, module, len(ref.part_ids))
     if method == "PUT":
         findings = check(module.level_model(len(ref.part_ids)), body)
-        if findings and strict:
-            raise InvalidParameters(f"{findings[0].path}: {findings[0].reason}")
-        if findings:
-            log.info("kept with oddities", module=module.name, owner=str(ref.owner), oddities=len(findings))
+        keep.note_oddities(module, ref.owner, findings, strict=strict)
     elif not isinstance(body.get("last_updated"), str):
         raise InvalidParameters("last_updated: field required in a PATCH")
 
@@ -124,7 +138,7 @@ async def _confirmed_by_lane(hub: Hub, call: Call, module: Module, ref: Ref, tar
         "receiver": str(target.code),
     }
     confirm = False
-    if module.broadcast:
+    if module.broadcast and not target.behind:
         async with hub.db.unit_of_work() as session:
             confirm = await objects.is_broadcast(session, names["owner"], module.name, names["key"])
             if confirm:
@@ -143,7 +157,7 @@ def _target(route: Route) -> Broadcast | Direct:
 
 
 def _by_lane(call: Call, target: PartyView) -> bool:
-    return call.platform.hosted or target.platform.hosted
+    return (call.platform.hosted and not target.behind) or target.platform.hosted
 
 
 def _answering(hub: Hub, route: Broadcast | Direct) -> PartyId:

@@ -35,7 +35,7 @@ async def get_sessions(hub: CurrentHub, call: CurrentCall) -> Response:
 @sender.put("/{session_id}/charging_preferences", openapi_extra=takes(ChargingPreferences))
 async def put_charging_preferences(hub: CurrentHub, call: CurrentCall, session_id: str) -> Response:
     """A driver's wishes for a running Session, to its CPO."""
-    return respond(await ask.charging_preferences(hub, call))
+    return respond(await ask.charging_preferences(hub, call, session_id))
 
 
 @receiver.get(SESSION)

@@ -9,12 +9,12 @@ from hub.ocpi.types import (
     CiString2,
     CiString3,
     CiString36,
+    Currency,
     DateTime,
     Id36,
     Many,
     Number,
     Schema,
-    String3,
     String255,
     Structural,
 )
@@ -37,7 +37,7 @@ class Session(Schema):
     evse_uid: CiString36
     connector_id: CiString36
     meter_id: String255 | None = None
-    currency: String3
+    currency: Currency
     charging_periods: Annotated[Many[ChargingPeriod], Structural] = None
     total_cost: Price | None = None
     status: SessionStatus

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import structlog
 
 from hub.ocpi import headers
 from hub.sandbox import samples
@@ -56,6 +57,74 @@ async def test_an_emsp_whose_agreement_says_so_is_not_asked_about_unknown_tokens
     assert (await cpo.authorise("DEADBEEF01", to="FR*MSB")).data["allowed"] == "ALLOWED"
 
 
+@pytest.mark.catalogue("TOK-027")
+async def test_of_several_that_hold_a_token_the_one_with_an_agreement_is_asked(
+    running: Any, cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp
+) -> None:
+    for party in (emsp, other_emsp):
+        await party.put_token(samples.token(str(party.parties[0]), "CAFE"), to=party.hub)
+    newest = await cpo.authorise("CAFE", to=None)
+    assert newest.headers[headers.FROM_PARTY] == "MSB"
+    async with running.hub.db.session() as session:
+        session.add(Agreement(a="NL*CPA", b="DE*MSA"))
+        await parties.touch(session)
+    await running.hub.directory.refresh()
+    with structlog.testing.capture_logs() as said:
+        agreed = await cpo.authorise("CAFE", to=None)
+    assert agreed.headers[headers.FROM_PARTY] == "MSA"
+    assert [(line["owners"], line["asked"]) for line in said if "owners" in line] == [(["DE*MSA", "FR*MSB"], "DE*MSA")]
+    assert len([r for p in (emsp, other_emsp) for r in p.received if "authorize" in r.path]) == 2, "no fan-out"
+
+
+def asked(*emsps: Emsp) -> list[int]:
+    """How often each was asked about a token."""
+    return [len([r for r in emsp.received if "authorize" in r.path]) for emsp in emsps]
+
+
+@pytest.mark.catalogue("TOK-026")
+async def test_who_knew_a_token_is_asked_first_and_its_answer_is_its_own(
+    running: Any, cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp
+) -> None:
+    token = samples.token("FR*MSB", "DEADBEEF01")
+    other_emsp.tokens["RFID", "DEADBEEF01"] = token
+    assert (await cpo.authorise("DEADBEEF01", to=None)).data["allowed"] == "ALLOWED"
+    assert asked(emsp, other_emsp) == [1, 1]
+    other_emsp.tokens["RFID", "DEADBEEF01"] = token | {"valid": False}
+    blocked = await cpo.authorise("deadbeef01", to=None)
+    assert (blocked.data["allowed"], asked(emsp, other_emsp)) == ("BLOCKED", [1, 2])
+    del other_emsp.tokens["RFID", "DEADBEEF01"]
+    emsp.tokens["RFID", "DEADBEEF01"] = samples.token(uid="DEADBEEF01")
+    moved = await cpo.authorise("DEADBEEF01", to=None)
+    assert (moved.headers[headers.FROM_PARTY], asked(emsp, other_emsp)) == ("MSA", [2, 3])
+    await cpo.authorise("DEADBEEF01", to=None)
+    assert asked(emsp, other_emsp) == [3, 3]
+    unlike = await cpo.authorise("DEADBEEF01", to=None, kind="APP_USER")
+    assert (unlike.http_status, asked(emsp, other_emsp)) == (404, [4, 4])
+
+
+async def test_what_is_remembered_gives_no_right(running: Any, cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp) -> None:
+    other_emsp.tokens["RFID", "DEADBEEF01"] = samples.token("FR*MSB", "DEADBEEF01")
+    await cpo.authorise("DEADBEEF01", to=None)
+    async with running.hub.db.session() as session:
+        session.add(Agreement(a="NL*CPA", b="FR*MSB", options={"authorise": False}))
+        await parties.touch(session)
+    await running.hub.directory.refresh()
+    assert (await cpo.authorise("DEADBEEF01", to=None)).status_code == 2004
+
+
+@pytest.mark.catalogue("TOK-028")
+async def test_who_knew_a_token_and_is_silent_now_gives_no_answer(
+    running: Any, cpo: CpoBackend, emsp: Emsp, other_emsp: Emsp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_emsp.tokens["RFID", "DEADBEEF01"] = samples.token("FR*MSB", "DEADBEEF01")
+    await cpo.authorise("DEADBEEF01", to=None)
+    monkeypatch.setattr("hub.exchange.ask.AUTHORISE_TIMEOUT", 0.3)
+    other_emsp.knobs.delay = 1.0
+    silent = await cpo.authorise("DEADBEEF01", to=None)
+    assert (silent.http_status, silent.status_code, silent.data) == (200, 4002, None)
+
+
+@pytest.mark.catalogue("TOK-026")
 async def test_nobody_to_ask_is_4001(cpo: CpoBackend) -> None:
     assert (await cpo.authorise("CAFE", to=None)).status_code == 4001
 
@@ -86,7 +155,6 @@ async def test_a_command_and_its_result(running: Any, cpo: CpoBackend, emsp: Ems
     assert not (cpo.faults + emsp.faults)
 
 
-@pytest.mark.catalogue("CMD-019", "CMD-020", "CMD-042", "CMD-009")
 async def test_commands_that_are_refused(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
     await cpo.put_location(samples.location(), to=cpo.hub)
     foreign = samples.token("FR*MSB")

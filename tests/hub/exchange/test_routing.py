@@ -77,8 +77,8 @@ def test_receivers_that_cannot_be_reached() -> None:
         decide("PUT", "sessions", "RECEIVER", PartyId.parse("XX*XXX"))
     with pytest.raises(ConnectionProblem):
         decide("PUT", "sessions", "RECEIVER", MSB)
-    call = Call(CPA, MSA, PLATFORMS[CPA], "GET", "hubclientinfo", "SENDER")
-    with pytest.raises(HubError, match="hubclientinfo"):
+    call = Call(CPA, MSA, PLATFORMS[CPA], "GET", "payments", "SENDER")
+    with pytest.raises(HubError, match="payments"):
         routing.reachable(directory(), call, MSA)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hub.ocpi import types
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.types import Finding
+from modules.locations import schemas
 from modules.locations.schemas import EVSE, Connector, Hours, Image, Location
 
 TIME = "2026-03-14T08:30:00Z"
@@ -104,7 +105,7 @@ def test_optional_objects_must_be_whole_when_given() -> None:
     assert types.check(Location, location(energy_mix="green")) == [Finding("energy_mix", "must be an object")]
 
 
-@pytest.mark.catalogue("LOC-075", "LOC-076")
+@pytest.mark.catalogue("LOC-076")
 def test_small_classes() -> None:
     monday = {"weekday": 10, "period_begin": "06:00", "period_end": "06:00:00"}
     assert types.check(Hours, {"twentyfourseven": False, "regular_hours": [monday]}) == [
@@ -113,3 +114,146 @@ def test_small_classes() -> None:
     ]
     image = {"url": "u2.png", "category": "LOCATION", "type": "image/png", "width": 123_456}
     assert [finding.path for finding in types.check(Image, image)] == ["url", "type", "width"]
+
+
+def findings(changes: dict[str, Any]) -> list[str]:
+    return [str(finding) for finding in types.check(Location, location(**changes))]
+
+
+def opening(**hours: Any) -> dict[str, Any]:
+    return {"opening_times": {"twentyfourseven": False, "regular_hours": [stretch()]} | hours}
+
+
+def stretch(**changes: Any) -> dict[str, Any]:
+    return {"weekday": 1, "period_begin": "08:00", "period_end": "20:00"} | changes
+
+
+@pytest.mark.parametrize(
+    ("country", "found"),
+    [
+        pytest.param("SWE", [], marks=pytest.mark.catalogue("LOC-036", "TYP-022")),
+        pytest.param("SE", ["country"], marks=pytest.mark.catalogue("LOC-036", "TYP-022")),
+        ("swe", ["country"]),
+        ("SWEDEN", ["country"]),
+    ],
+)
+def test_a_country_has_three_letters(country: str, found: list[str]) -> None:
+    assert [text.partition(":")[0] for text in findings({"country": country})] == found
+
+
+@pytest.mark.catalogue("LOC-037")
+def test_a_time_zone_is_one_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    for zone in ("Europe/Amsterdam", "UTC", "America/Argentina/Ushuaia"):
+        assert findings({"time_zone": zone}) == []
+    for zone in ("Amsterdam", "CEST", "+02:00", "Europe/Nowhere", ""):
+        assert len(findings({"time_zone": zone})) == 1, zone
+    monkeypatch.setattr(schemas, "_zones", frozenset)
+    assert findings({"time_zone": "Europe/Nowhere"}) == [], "a machine without the database cannot tell"
+
+
+@pytest.mark.catalogue("LOC-041")
+def test_publish_allowed_to_is_for_what_is_not_published() -> None:
+    drivers = [{"group_id": "FLEET"}]
+    assert findings({"publish": False, "publish_allowed_to": drivers}) == []
+    assert findings({"publish_allowed_to": []}) == []
+    assert findings({"publish_allowed_to": drivers}) == [
+        "body: publish_allowed_to is for Locations with publish false",
+    ]
+
+
+@pytest.mark.catalogue("LOC-069")
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "odd"),
+    [
+        ("63.82584", "20.26303", []),
+        ("-63.8258470", "-120.263035", ["coordinates.latitude"]),  # eleven characters
+        ("63.825847", "-120.2630355", ["coordinates.longitude"]),  # twelve
+        ("-3.8258470", "-120.263035", []),
+        ("63.8", "20.263035", ["coordinates.latitude"]),
+        ("63,825847", "20.26", ["coordinates.latitude", "coordinates.longitude"]),
+        ("63.825847N", "20", ["coordinates.latitude", "coordinates.longitude"]),
+    ],
+)
+def test_coordinates_have_five_to_seven_decimals(latitude: str, longitude: str, odd: list[str]) -> None:
+    found = findings({"coordinates": {"latitude": latitude, "longitude": longitude}})
+    assert sorted({text.partition(":")[0] for text in found}) == odd
+
+
+@pytest.mark.catalogue("LOC-069")
+def test_coordinates_are_text() -> None:
+    with pytest.raises(InvalidParameters, match=r"coordinates\.latitude: must be a string"):
+        findings({"coordinates": {"latitude": Decimal("63.825847"), "longitude": "20.263035"}})
+
+
+@pytest.mark.catalogue("LOC-070")
+def test_a_place_that_is_not_on_earth_is_noted() -> None:
+    for latitude, longitude in (("120.26303", "63.82584"), ("20.26303", "181.82584")):
+        place = {"latitude": latitude, "longitude": longitude}
+        assert len(findings({"coordinates": place})) == 1
+        assert len(findings({"related_locations": [place]})) == 1
+    assert findings({"coordinates": {"latitude": "-90.00000", "longitude": "180.00000"}}) == []
+
+
+@pytest.mark.catalogue("LOC-072")
+@pytest.mark.parametrize(
+    ("hours", "odd"),
+    [
+        ({"twentyfourseven": True, "regular_hours": None}, False),
+        ({"twentyfourseven": True, "regular_hours": []}, False),
+        ({"twentyfourseven": True}, True),
+        ({}, False),
+        ({"regular_hours": None}, True),
+        ({"regular_hours": []}, True),
+    ],
+)
+def test_regular_hours_are_for_what_is_not_always_open(hours: dict[str, Any], odd: bool) -> None:
+    assert [text.partition(":")[0] for text in findings(opening(**hours))] == ["opening_times"] * odd
+
+
+@pytest.mark.catalogue("LOC-075")
+@pytest.mark.parametrize(
+    ("change", "odd"),
+    [
+        ({}, False),
+        ({"weekday": 7, "period_begin": "00:00", "period_end": "23:59"}, False),
+        ({"weekday": 0}, True),
+        ({"weekday": 8}, True),
+        ({"period_begin": "8:00"}, True),
+        ({"period_end": "24:00"}, True),
+        ({"period_end": "19:60"}, True),
+        ({"period_begin": "20:00", "period_end": "08:00"}, True),
+        ({"period_end": "08:00"}, True),
+    ],
+)
+def test_a_regular_stretch_lies_within_a_weekday(change: dict[str, Any], odd: bool) -> None:
+    assert bool(findings(opening(regular_hours=[stretch(**change)]))) == odd
+
+
+@pytest.mark.parametrize(
+    ("driver", "said"),
+    [
+        pytest.param({}, "at least one of", marks=pytest.mark.catalogue("LOC-077")),
+        pytest.param({"issuer": "Elkort", "type": "RFID"}, "at least one of", marks=pytest.mark.catalogue("LOC-077")),
+        pytest.param({"group_id": "G"}, "", marks=pytest.mark.catalogue("LOC-077")),
+        pytest.param({"uid": "04A1"}, "uid needs a type", marks=pytest.mark.catalogue("LOC-078")),
+        pytest.param({"uid": "04A1", "type": "RFID"}, "", marks=pytest.mark.catalogue("LOC-078")),
+        pytest.param({"visual_number": "7"}, "visual_number needs", marks=pytest.mark.catalogue("LOC-078")),
+        pytest.param({"visual_number": "7", "issuer": "Elkort"}, "", marks=pytest.mark.catalogue("LOC-078")),
+    ],
+)
+def test_whom_a_location_may_be_shown_to_is_told_in_full(driver: dict[str, Any], said: str) -> None:
+    found = findings({"publish": False, "publish_allowed_to": [driver]})
+    assert len(found) == bool(said)
+    assert all(f"publish_allowed_to[0]: {said}" in text for text in found)
+
+
+@pytest.mark.catalogue("LOC-052", "LOC-081")
+def test_a_removed_evse_needs_no_evse_id_and_a_schedule_no_end() -> None:
+    ends = {"period_begin": TIME, "period_end": TIME, "status": "BLOCKED"}
+    schedule = [{"period_begin": TIME, "status": "PLANNED"}, ends]
+    assert findings({"evses": [evse(status="REMOVED"), evse(uid="702", status_schedule=schedule)]}) == []
+
+
+@pytest.mark.catalogue("LOC-056")
+def test_connectors_of_two_evses_may_have_one_id() -> None:
+    assert findings({"evses": [evse(), evse(uid="702")]}) == []

@@ -72,3 +72,39 @@ def test_what_odd_extras_look_like_to_a_stranger() -> None:
     assert types.check(Tariff, tariff([{"price_components": [component()], "restrictions": []}])) == [
         Finding("elements[0].restrictions", "must be an object")
     ]
+
+
+@pytest.mark.catalogue("TAR-035")
+@pytest.mark.parametrize("reservation", ["RESERVATION", "RESERVATION_EXPIRES"])
+def test_a_reservation_has_a_fee_and_a_time_only(reservation: str) -> None:
+    def found(*kinds: str, **restrictions: str) -> list[Finding]:
+        components = [component(type=kind) for kind in kinds]
+        return types.check(Tariff, tariff([{"price_components": components, "restrictions": restrictions}]))
+
+    assert found("FLAT", "TIME", reservation=reservation) == []
+    assert found("ENERGY", "PARKING_TIME") == []
+    for kinds in (("ENERGY",), ("FLAT", "PARKING_TIME")):
+        assert [finding.path for finding in found(*kinds, reservation=reservation)] == ["elements[0]"]
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "odd"),
+    [
+        pytest.param({"start_time": "00:00", "end_time": "23:59"}, [], marks=pytest.mark.catalogue("TAR-042")),
+        pytest.param(
+            {"start_date": "2026-02-01", "end_date": "2026-12-31"}, [], marks=pytest.mark.catalogue("TAR-042")
+        ),
+        pytest.param({"start_time": "9:00"}, ["start_time"], marks=pytest.mark.catalogue("TAR-042")),
+        pytest.param({"end_time": "24:00"}, ["end_time"], marks=pytest.mark.catalogue("TAR-042")),
+        pytest.param({"start_date": "1-2-2026"}, ["start_date"], marks=pytest.mark.catalogue("TAR-042")),
+        pytest.param({"end_date": "20260201"}, ["end_date"], marks=pytest.mark.catalogue("TAR-042")),
+        ({"end_date": "2026-13-01"}, ["end_date"]),
+        pytest.param({"day_of_week": ["MONDAY", "SUNDAY"]}, [], marks=pytest.mark.catalogue("TAR-034")),
+        pytest.param({"day_of_week": ["Monday"]}, ["day_of_week[0]"], marks=pytest.mark.catalogue("TAR-034")),
+        pytest.param({"day_of_week": ["MONTAG"]}, ["day_of_week[0]"], marks=pytest.mark.catalogue("TAR-034")),
+    ],
+)
+def test_days_and_times_of_restrictions_have_their_form(restrictions: dict[str, Any], odd: list[str]) -> None:
+    element = {"price_components": [component()], "restrictions": restrictions}
+    found = types.check(Tariff, tariff([element]))
+    assert sorted({finding.path for finding in found}) == [f"elements[0].restrictions.{name}" for name in odd]
