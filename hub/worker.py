@@ -14,10 +14,13 @@ from celery.worker.consumer import Consumer
 
 from hub import metrics, tracing
 from hub.delivery import broker, tasks
+from hub.delivery.announce import Announcer
 from hub.delivery.chores import Chores
 from hub.delivery.engine import Engine
 from hub.delivery.policy import Judgement, Verdict
+from hub.exchange import peers, renewal
 from hub.exchange.context import Hub
+from hub.exchange.puller import Puller
 from hub.settings import Settings
 from hub.store.heartbeats import Pulse
 from modules.catalog import CATALOG
@@ -70,11 +73,15 @@ async def opening() -> AsyncIterator[tuple[Engine, Chores]]:
             catalog=hub.catalog,
             code=hub.code,
             note=hub.journal.note,
+            silence=settings.alive_after,
             outcome=_count,
         )
         metrics.LANES_HELD.set_function(lambda: len(engine.receivers))
         metrics.UNDER_WAY.set_function(lambda: engine.under_way)
-        async with Pulse.beating(hub.db, "worker", partial(metrics.figures, metrics.WORKER)):
+        pulse = Pulse.beating(hub.db, "worker", partial(metrics.figures, metrics.WORKER))
+        planned = settings.without_agreement == "planned"
+        announcer = Announcer(hub.db, hub.directory, hub.outbound, hub.code, hub.journal.note, planned)
+        async with pulse, Puller.running(hub), announcer.running(), peers.reading_lists(hub), renewal.settling(hub):
             yield engine, Chores(hub.db, hub.settings.message_retention)
 
 
