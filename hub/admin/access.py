@@ -59,9 +59,9 @@ class OperatorRoute(APIRoute):
         return guarded
 
 
-def router(topic: str) -> APIRouter:
+def router(topic: str, prefix: str = "/api/v1") -> APIRouter:
     """The router of one topic of the operator API."""
-    return APIRouter(tags=[topic], route_class=OperatorRoute)
+    return APIRouter(prefix=prefix, tags=[topic], route_class=OperatorRoute)
 
 
 async def _admitted(request: Request) -> None:

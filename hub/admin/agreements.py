@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlmodel import and_, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.admin import access, holdings
+from hub.admin import access, completeness, holdings
+from hub.admin.completeness import Completeness
 from hub.admin.holdings import Holding
 from hub.admin.orders import Code, Order
 from hub.delivery import audience, backfill
@@ -78,9 +79,11 @@ class Agreed(AgreementRow):
 
 @dataclass(frozen=True)
 class AgreementDetail(AgreementRow):
-    """An agreement with what the two hold of each other; `backfills` are the full deliveries that still run."""
+    """An agreement with what the two hold of each other, and how complete that is; `backfills` are the full deliveries
+    that still run."""
 
     held: list[Holding]
+    completeness: list[Completeness]
     backfills: int
 
 
@@ -126,9 +129,11 @@ async def one(hub: Hub, agreement_id: int) -> AgreementDetail:
     picture = await hub.directory.refresh()
     async with hub.db.session() as session:
         row = await _known(session, agreement_id)
-        held = await holdings.of_pair(session, picture, PartyId.parse(row.a), PartyId.parse(row.b))
+        a, b = PartyId.parse(row.a), PartyId.parse(row.b)
+        held = await holdings.of_pair(session, picture, a, b)
+        complete = await completeness.of_pair(session, picture, a, b)
         running = int((await session.execute(_BACKFILLS, {"a": row.a, "b": row.b})).scalar_one())
-    return AgreementDetail(**vars(_row(row)), held=held, backfills=running)
+    return AgreementDetail(**vars(_row(row)), held=held, completeness=complete, backfills=running)
 
 
 async def end(hub: Hub, agreement_id: int) -> Ended:

@@ -1,10 +1,10 @@
 """The operator API, /api/v1: everything the `knutpunkt` commands can do, for scripts and for the console.
 
-The application includes `router` and renders every OcpiError with `refuse`, and what
+The application takes `routes` and renders every OcpiError with `refuse`, and what
 has no route with `refuse_http`.
 """
 
-from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from hub.admin import (
     agreements,
@@ -18,29 +18,34 @@ from hub.admin import (
     invitations,
     objects,
     parties,
+    peers,
     platforms,
+    probes,
+    pulls,
     status,
     trace,
 )
 from hub.admin.access import refuse, refuse_http
 
-__all__ = ["refuse", "refuse_http", "router"]
+__all__ = ["refuse", "refuse_http", "routes"]
 
-router = APIRouter(prefix="/api/v1")
-for topic in (
+_TOPICS = (
     invitations,
     platforms,
     connections,
+    probes,
     parties,
+    peers,
     agreements,
     objects,
     chargers,
     cdrs,
     deliveries,
+    pulls,
     trace,
     status,
     alerts,
     config,
     doctor,
-):
-    router.include_router(topic.router)
+)
+routes: list[BaseRoute] = [route for topic in _TOPICS for route in topic.router.routes]

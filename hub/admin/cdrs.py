@@ -16,7 +16,8 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import text
 
-from hub.admin import access
+from hub.admin import access, parties
+from hub.exchange import credit as credits
 from hub.exchange.context import Hub
 from hub.ocpi import json
 from hub.ocpi.types import Number, PartyId
@@ -34,7 +35,8 @@ _LEDGER = (
     " CASE WHEN d.state <> 'delivered' AND o.parked THEN 'parked' ELSE d.state END AS state,"
     " CASE WHEN d.state = 'delivered' THEN NULL ELSE COALESCE(o.reason, d.detail) END AS reason,"
     " c.session_key, c.credit_of, c.currency, c.total_energy, c.total_excl_vat, c.total_incl_vat, c.start_date_time,"
-    " c.end_date_time, c.recorded_at FROM cdr c JOIN cdr_delivery d USING (seq) LEFT JOIN cdr_body b USING (seq)"
+    " c.end_date_time, c.recorded_at, c.findings"
+    " FROM cdr c JOIN cdr_delivery d USING (seq) LEFT JOIN cdr_body b USING (seq)"
     " LEFT JOIN owed o ON o.module = 'cdrs' AND o.owner = c.owner AND o.key = c.key AND o.receiver = c.receiver"
     " WHERE (CAST(:owner AS text) IS NULL OR c.owner = :owner)"
     " AND (CAST(:receiver AS text) IS NULL OR c.receiver = :receiver)) AS entry"
@@ -59,7 +61,8 @@ class Filter:
 
 @dataclass(frozen=True)
 class CdrRow:
-    """A CDR. Energy in kWh; amounts in `currency`, None where there is no price."""
+    """A CDR. Energy in kWh; amounts in `currency`, None where there is no price. `findings`: what the hub noticed when
+    it came, and told its sender."""
 
     owner: str
     receiver: str | None
@@ -75,6 +78,7 @@ class CdrRow:
     end_date_time: datetime | str | None
     credit_reference_id: str | None
     recorded_at: datetime
+    findings: list[str]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,17 @@ class WholeCdr(CdrRow):
     """A CDR with the object itself: as its owner sent it, or, held, as far as it could be made. None when erased."""
 
     cdr: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Credited:
+    """A Credit CDR that is on its way to the eMSP; its amount is negative."""
+
+    owner: str
+    id: str
+    credit_reference_id: str
+    currency: str
+    total_excl_vat: Number
 
 
 async def newest(hub: Hub, wanted: Filter, limit: int) -> list[CdrRow]:
@@ -108,6 +123,14 @@ async def every(db: Database, wanted: Filter) -> AsyncIterator[list[WholeCdr]]:
     async with db.unit_of_work() as session:
         held = await _held(session, wanted)
     yield held[::-1]
+
+
+async def credit(hub: Hub, owner: str, cdr_id: str) -> Credited:
+    """Take back a CDR of a hosted party by a Credit CDR; NotFound, or Conflict when that was done before."""
+    party = await parties.hosted(hub, PartyId.parse(owner))
+    body = await credits.issue(hub, party, cdr_id)
+    total = body["total_cost"]
+    return Credited(str(party.code), body["id"], body["credit_reference_id"], body["currency"], total["excl_vat"])
 
 
 async def as_csv(pages: AsyncIterator[list[WholeCdr]]) -> AsyncIterator[str]:
@@ -141,7 +164,7 @@ def _entry(row: Any) -> WholeCdr:
     body = json.loads(row["body"].encode()) if row["body"] is not None else None
     sent = body or {}
     same = ("owner", "receiver", "state", "reason", "currency", "total_energy", "total_excl_vat", "total_incl_vat",
-            "start_date_time", "end_date_time", "recorded_at")  # fmt: skip
+            "start_date_time", "end_date_time", "recorded_at", "findings")  # fmt: skip
     return WholeCdr(
         **{name: row[name] for name in same},
         id=sent.get("id", row["key"]),
@@ -171,6 +194,7 @@ def _waiting(session_id: str, owner: str, reason: str, text_: str, held_at: date
         end_date_time=body.get("end_date_time"),
         credit_reference_id=None,
         recorded_at=held_at,
+        findings=[],
         cdr=body,
     )
 
@@ -193,7 +217,7 @@ def _cell(value: object) -> str:
         return value.isoformat()
     if isinstance(value, Decimal):
         return format(value, "f")
-    found = str(value)
+    found = "; ".join(value) if isinstance(value, list) else str(value)
     return f"'{found}" if found.startswith(("=", "+", "-", "@", "\t", "\r")) else found
 
 
@@ -217,6 +241,12 @@ async def get_newest(
 ) -> Response:
     """The held CDRs and the newest of the ledger, each with where it is."""
     return access.respond(await newest(hub, _filter(owner, receiver, state), limit))
+
+
+@router.post("/cdrs/{owner}/{cdr_id}/credit", status_code=201, response_model=Credited)
+async def post_credit(hub: CurrentHub, owner: str, cdr_id: str) -> Response:
+    """Take back a CDR of a hosted party: a Credit CDR goes to its receiver."""
+    return access.respond(await credit(hub, owner, cdr_id), 201)
 
 
 @router.get("/cdrs/export", response_model=list[WholeCdr])

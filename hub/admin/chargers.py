@@ -36,12 +36,14 @@ StationId = Annotated[str, Field(min_length=1, max_length=48, pattern=r"^[A-Za-z
 
 class ChargerOrder(Order):
     """A charger of a hosted party. Without `evse_uids` it gets every EVSE of the Location that no other charger has;
-    connectorId 1, 2, ... are their connectors in this order."""
+    connectorId 1, 2, ... are their connectors in this order. `shared`: one power unit serves them all, so only one of
+    them can be used at a time."""
 
     station_id: StationId
     party: Code
     location_id: Annotated[str, Field(min_length=1, max_length=36)]
     evse_uids: Annotated[list[str], Field(min_length=1)] | None = None
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ async def add(hub: Hub, order: ChargerOrder) -> Installed:
             raise Conflict("station_id: a charger with this id exists already")
         taken = await _taken(session, owner, order.location_id)
         chosen = _free(location, taken) if order.evse_uids is None else _checked(location, taken, order.evse_uids)
-        password = await stations.enrol(session, owner, order.station_id, location, chosen)
+        password = await stations.enrol(session, owner, order.station_id, location, chosen, shared=order.shared)
     return Installed(order.station_id, password, _url(hub, order.station_id))
 
 

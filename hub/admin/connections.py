@@ -1,4 +1,4 @@
-"""What the operator does to a connection: register with a partner, suspend, resume, set, remove.
+"""What the operator does to a connection: register with a partner, suspend, resume, set, renew, end, remove.
 
 Beside `invitations`, where the partner begins. What is there to see of platforms is in `platforms`.
 """
@@ -12,10 +12,10 @@ from sqlalchemy import text
 
 from hub.admin import access, holdings, platforms
 from hub.admin.holdings import Holding
-from hub.admin.invitations import InvitedRole, check_free
+from hub.admin.invitations import Behind, InvitedRole, check_free, pairs
 from hub.admin.orders import Name, Order
 from hub.admin.platforms import PlatformDetail
-from hub.exchange import handshake, membership
+from hub.exchange import handshake, membership, peers, renewal
 from hub.exchange.context import Hub
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.types import PartyId
@@ -31,21 +31,38 @@ _LEAVES = text(
 
 class RegistrationOrder(Order):
     """A partner that gave this hub a token A: the hub begins the handshake. Without `parties` all roles that the
-    partner names are admitted, as long as no other platform holds them."""
+    partner names are admitted, as long as no other platform holds them. `behind` is for a partner that is a hub."""
 
     versions_url: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^https?://[!-~]+$")]
     token: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[!-~]+$", repr=False)]
     parties: Annotated[list[InvitedRole], Field(min_length=1, max_length=1000)] | None = None
     name: Name | None = None
+    behind: Behind | None = None
 
 
 class PlatformOrder(Order):
     """How a platform is served; what is left out stays as it is. `resync`: whether state is pushed to it (`push`), or
     it pulls for itself and is sent nothing (`pull`). `strict`: what it sends is refused unless it holds to the letter
-    of the spec."""
+    of the spec. `pull`: the modules whose lists the hub pulls from it, or `auto`: those of which it pushes nothing.
+    `quirks`: how it departs from the letter; those that are not named stay as they are."""
 
     resync: Literal["push", "pull"] | None = None
     strict: bool | None = None
+    pull: Literal["auto"] | Annotated[list[str], Field(max_length=20)] | None = None
+    quirks: dict[str, bool | int | str] | None = None
+
+
+class AdmissionOrder(Order):
+    """All that a platform may register, in place of what it was. What is registered and not in it is out at once."""
+
+    parties: Annotated[list[InvitedRole], Field(min_length=1, max_length=1000)]
+
+
+class RenewalOrder(Order):
+    """Renew the tokens with a partner. `leaked`: the one it shows is in wrong hands, so it is void as soon as the
+    partner has taken the new one; without that both are good until the partner has shown that it has switched."""
+
+    leaked: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,21 @@ class Removal:
     still_held: list[Holding]
 
 
+@dataclass(frozen=True)
+class Removed(Removal):
+    """A platform that is gone. `told`: whether the partner took note of the DELETE; None where there was nobody to
+    tell."""
+
+    told: bool | None
+
+
+@dataclass(frozen=True)
+class Unregistered(PlatformDetail):
+    """A platform whose connection has ended. `told`: whether the partner took note of the DELETE."""
+
+    told: bool | None
+
+
 async def register(hub: Hub, order: RegistrationOrder) -> PlatformDetail:
     """Begin and finish a handshake with a partner. Conflict when a party is connected already; ServerError (502)
     saying which step failed."""
@@ -85,6 +117,8 @@ async def register(hub: Hub, order: RegistrationOrder) -> PlatformDetail:
     await check_free(hub, [code for code, _ in roles])
     name = order.name or (str(roles[0][0]) if roles else None)
     platform_id = await handshake.start(hub, order.versions_url, order.token, name, list(dict.fromkeys(roles)))
+    if order.behind is not None:
+        await peers.admit(hub, platform_id, pairs(order.behind))
     return await platforms.one(hub, platform_id)
 
 
@@ -124,8 +158,10 @@ async def post(hub: CurrentHub, order: RegistrationOrder) -> Response:
 @router.patch("/platforms/{platform_id}", response_model=Changed)
 async def patch(hub: CurrentHub, platform_id: int, order: PlatformOrder) -> Response:
     """Change how a platform is served. From `pull` to `push` everything is delivered anew."""
-    if order.resync is None and order.strict is None:
-        raise InvalidParameters("body: give resync, strict or both")
+    if all(value is None for value in (order.resync, order.strict, order.pull, order.quirks)):
+        raise InvalidParameters("body: give resync, strict, pull or quirks")
+    if order.pull is not None or order.quirks is not None:
+        await membership.treat(hub, platform_id, order.pull, order.quirks or {})
     correlation_id = await membership.change(hub, platform_id, order.resync, order.strict)
     return access.respond(await changed(hub, platform_id, correlation_id))
 
@@ -144,16 +180,40 @@ async def resume(hub: CurrentHub, platform_id: int) -> Response:
     return access.respond(await changed(hub, platform_id, await membership.resume(hub, platform_id)))
 
 
+@router.put("/platforms/{platform_id}/admissions", response_model=Changed)
+async def put_admissions(hub: CurrentHub, platform_id: int, order: AdmissionOrder) -> Response:
+    """Replace the admission list: the parties and roles that the platform may register, by POST or PUT credentials."""
+    await check_free(hub, [role.code for role in order.parties], platform_id)
+    await membership.admit(hub, platform_id, [(role.code, role.role.value) for role in order.parties])
+    return access.respond(await changed(hub, platform_id, None))
+
+
+@router.post("/platforms/{platform_id}/renewal", response_model=Changed)
+async def renew(hub: CurrentHub, platform_id: int, order: RenewalOrder) -> Response:
+    """Renew both tokens by PUT to the partner, which reads the hub's endpoints anew. If it does not switch, the hub
+    goes back to the tokens before."""
+    await renewal.rotate(hub, platform_id, order.leaked)
+    return access.respond(await changed(hub, platform_id, None))
+
+
+@router.post("/platforms/{platform_id}/unregister", response_model=Unregistered)
+async def unregister(hub: CurrentHub, platform_id: int) -> Response:
+    """End a connection: the partner is told by DELETE, all tokens are void, its parties SUSPENDED. What is kept stays;
+    with a new invitation it can come back."""
+    told = await membership.unregister(hub, platform_id)
+    return access.respond(Unregistered(**vars(await platforms.one(hub, platform_id)), told=told))
+
+
 @router.get("/platforms/{platform_id}/removal", response_model=Removal)
 async def get_removal(hub: CurrentHub, platform_id: int) -> Response:
     """What removing the platform would take away, and what it would leave behind."""
     return access.respond(await removal(hub, platform_id))
 
 
-@router.delete("/platforms/{platform_id}", response_model=Removal)
+@router.delete("/platforms/{platform_id}", response_model=Removed)
 async def delete(hub: CurrentHub, platform_id: int) -> Response:
-    """Remove a platform, or withdraw an invitation: its tokens, endpoints, parties, lanes and agreements go. The ledger
-    stays, CDRs in custody stay owed, and what partners hold stays with them."""
+    """Remove a platform, or withdraw an invitation: its tokens, endpoints, parties, lanes and agreements go. The
+    partner is told by DELETE. The ledger stays, CDRs in custody stay owed, and what partners hold stays with them."""
     found = await removal(hub, platform_id)
-    await membership.remove(hub, platform_id)
-    return access.respond(found)
+    told = await membership.remove(hub, platform_id)
+    return access.respond(Removed(**vars(found), told=told))

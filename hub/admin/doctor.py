@@ -60,6 +60,7 @@ async def examine(hub: Hub) -> list[Finding]:
         room=_room(hub.settings),
         stations=row.stations,
         alerts=open_alerts,
+        mark=hub.endpoints_mark,
     )
     return findings.judge(facts)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from hub.provenance import Unknown
 from hub.settings import Settings
 from hub.store.heartbeats import SILENT
-from hub.store.vitals import Vitals
+from hub.store.vitals import PlatformRow, Vitals
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -21,6 +21,7 @@ WIDE = 8  # a network of so short a prefix is no network of one's own
 METADATA = ipaddress.ip_address("169.254.169.254")
 GUESSABLE = frozenset({"postgres", "password", "knutpunkt", "admin", "secret", "changeme", "hub"})
 NAMED = 5  # where there may be hundreds
+OLD_TOKEN = 35 * 86_400.0  # seconds: tokens are to be renewed once a month (CRED-018)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Finding:
 class Facts:
     """What was found out. `revision` is the database's schema, `needed` that of this release; `skew` how far the clock
     of this machine is ahead of the database's; `room` free and total bytes of the data directory's disk; `redis` and
-    `broker` what keeps them from answering; `policy` Redis' maxmemory-policy; `alerts` the open ones."""
+    `broker` what keeps them from answering; `policy` Redis' maxmemory-policy; `alerts` the open ones; `mark` stands for
+    the hub's endpoints as they are now."""
 
     settings: Settings
     unknown: Sequence[Unknown]
@@ -52,6 +54,7 @@ class Facts:
     room: tuple[int, int] | None
     stations: int
     alerts: Sequence[tuple[str, str, str]]
+    mark: str = ""
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -197,8 +200,22 @@ def _partners(facts: Facts) -> Iterator[Finding]:
             )
         elif platform.status == "SUSPENDED" and platform.has_token:
             yield Finding("partners", "ok", f"{who} is SUSPENDED by the operator", f"{resume} lets it take part again")
+        yield from _to_renew(platform, facts.mark)
     well = sum(platform.status == "CONNECTED" and platform.stopped_reason is None for platform in platforms)
     yield Finding("partners", "ok", f"{well} of {len(platforms)} platforms are connected and well")
+
+
+def _to_renew(platform: PlatformRow, mark: str) -> Iterator[Finding]:
+    """Tokens that are old, and a partner that knows endpoints of before (VER-013)."""
+    who, rotate = f"platform {platform.id} ({platform.name})", f"`knutpunkt platform rotate {platform.id}`"
+    if platform.status not in ("CONNECTED", "OFFLINE"):
+        return
+    if platform.age > OLD_TOKEN:
+        detail = f"the tokens with {who} are {platform.age / 86_400:.0f} days old; once a month they should be new"
+        yield Finding("partners", "warn", detail, f"{rotate}; or set HUB_TOKEN_RENEWAL")
+    if platform.told not in (None, mark):
+        detail = f"{who} was told endpoints of this hub that are not those of now"
+        yield Finding("partners", "warn", detail, f"{rotate} has it read them anew")
 
 
 def _debts(facts: Facts) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from hub.store.heartbeats import SILENT
 from hub.store.vitals import Vitals
 from modules.calls import CurrentHub
 
-router = access.router("metrics")
+router = access.router("metrics", prefix="")
 log = structlog.get_logger(__name__)
 
 PATIENCE = 5.0  # seconds

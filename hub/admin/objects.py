@@ -4,8 +4,9 @@ For a hosted party the hub is the sender, so it is strict where it is lenient wi
 report about a partner's object it refuses here. `last_updated` may be left out at any level; the hub then sets it.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,16 +15,18 @@ from fastapi import Query, Request, Response
 from sqlalchemy import text
 
 from hub.admin import access, parties
-from hub.exchange import push
+from hub.exchange import keep, push
 from hub.exchange.call import Call
 from hub.exchange.context import Hub
+from hub.exchange.keep import Change
 from hub.ocpi import json
 from hub.ocpi.errors import Conflict, InvalidParameters
 from hub.ocpi.module import Module, Ref
+from hub.ocpi.patch import Outcome
 from hub.ocpi.types import PartyId, check, format_datetime, parse_datetime
 from hub.store import objects, stations
 from hub.store.objects import EVERYBODY, Kept
-from modules import calls
+from modules import advice, calls
 from modules.calls import CurrentHub
 from modules.catalog import LOCATIONS, TARIFFS
 
@@ -80,8 +83,9 @@ class ObjectPage:
     next: int | None
 
 
-async def put(hub: Hub, module: Module, content: bytes) -> Put:
-    """Store an object of a hosted party and broadcast it. Conflict when the hub has a newer one."""
+async def put(hub: Hub, module: Module, content: bytes, *, private: bool = False) -> Put:
+    """Store an object of a hosted party and broadcast it, unless it is `private`: then no partner ever sees it
+    (LOC-006). Conflict when the hub has a newer one, or when what should be private was broadcast before."""
     body = json.loads(content)
     if not isinstance(body, dict):
         raise InvalidParameters("body: must be a JSON object")
@@ -91,17 +95,27 @@ async def put(hub: Hub, module: Module, content: bytes) -> Put:
         raise InvalidParameters(f"{findings[0].path}: {findings[0].reason}")
     ref = Ref(PartyId.of(body["country_code"], body["party_id"]), body[module.id_field])
     call = await _call(hub, "PUT", module, ref, content)
+    audience = str(ref.owner) if private else EVERYBODY
     async with hub.db.unit_of_work() as session:
-        before = await objects.find(session, str(ref.owner), module.name, module.key(ref.object_id), EVERYBODY)
+        if private and await objects.is_broadcast(session, str(ref.owner), module.name, module.key(ref.object_id)):
+            raise Conflict("private: partners have this object already; tell them that its EVSEs are REMOVED instead")
+        before = await objects.find(session, str(ref.owner), module.name, module.key(ref.object_id), audience)
     newer = _newer(module, before, body)
     if "" in newer:
         raise Conflict("last_updated: older than what the hub has; set a newer one, or leave it out")
-    reply = await push.put(hub, call, module, ref)
+    if private:
+        created = await _keep_private(hub, call, module, ref, body)
+    else:
+        created = (await push.put(hub, call, module, ref)).http_status == 201
     if module is LOCATIONS:
         async with hub.db.session() as session:  # the file cannot know what its chargers do at this moment
             await stations.look_again(session, str(ref.owner), ref.object_id)
-    warnings = [*_doubles(module, body), *await _no_tariff(hub, str(ref.owner), body)]
-    return Put(str(ref.owner), ref.object_id, reply.http_status == 201, newer, warnings, call.correlation_id)
+    warnings = [*_doubles(module, body)]
+    if module is LOCATIONS:
+        warnings += [*await _tariffs(hub, str(ref.owner), body), *advice.on_location(body)]
+    else:
+        warnings += advice.on_tariff(body)
+    return Put(str(ref.owner), ref.object_id, created, newer, warnings, call.correlation_id)
 
 
 async def delete(hub: Hub, module: Module, owner: str, object_id: str) -> Deleted:
@@ -134,6 +148,14 @@ async def _call(hub: Hub, method: str, module: Module, ref: Ref, content: bytes 
         tail=f"/{'/'.join(ref.owner)}/{ref.object_id}",
         body=content,
     )
+
+
+async def _keep_private(hub: Hub, call: Call, module: Module, ref: Ref, body: Body) -> bool:
+    """Keep an object for its owner alone; whether it is new."""
+    push.validate(module, ref, "PUT", body)
+    change = Change("PUT", module, ref, body, str(ref.owner), call.correlation_id, False)
+    async with hub.db.unit_of_work(ref.owner) as session:
+        return await keep.apply(session, change) is Outcome.CREATED
 
 
 def _stamped(module: Module, body: Body, content: bytes) -> bytes:
@@ -177,14 +199,39 @@ def _doubles(module: Module, body: Body) -> Iterator[str]:
     return (f"{key}: more than one has this id" for key in doubled if key.rpartition("/")[0] not in doubled)
 
 
-async def _no_tariff(hub: Hub, owner: str, location: Body) -> list[str]:
-    """Tariffs that connectors name and that this hub does not have: their CDRs would be held."""
-    connectors = [plug for evse in location.get("evses") or () for plug in evse["connectors"]]
-    named = dict.fromkeys(str(name) for plug in connectors for name in plug.get("tariff_ids") or ())
+async def _tariffs(hub: Hub, owner: str, location: Body) -> list[str]:
+    """What is wrong with the tariffs of connectors. A tariff that this owner has not put here leaves CDRs held, be it
+    that another owner has one of this id (LOC-061)."""
+    plugs = [plug for evse in location.get("evses") or () for plug in evse["connectors"]]
+    named = dict.fromkeys(str(name) for plug in plugs for name in plug.get("tariff_ids") or ())
     async with hub.db.unit_of_work() as session:
         kept = [await objects.rows_for(session, owner, TARIFFS.name, TARIFFS.key(name), owner) for name in named]
-    missing = [name for name, (_, row) in zip(named, kept, strict=True) if row is None or row.deleted]
-    return [f"tariff_ids: {name} is not known here, put it: CDRs cannot be priced without" for name in missing]
+    found = {name: row for name, (_, row) in zip(named, kept, strict=True) if row is not None and not row.deleted}
+    missing = [name for name in named if name not in found]
+    bodies = {name: json.loads(row.body.encode()) for name, row in found.items()}
+    clashes = dict.fromkeys(clash for plug in plugs for clash in _clashes(plug.get("tariff_ids") or (), bodies))
+    return [
+        *(f"tariff_ids: {name} is not known here, put it: CDRs cannot be priced without" for name in missing),
+        *(f"tariff_ids: {one} and {other} are of one type and in force together" for one, other in clashes),
+    ]
+
+
+def _clashes(names: Sequence[str], tariffs: Mapping[str, Body]) -> Iterator[tuple[str, str]]:
+    """Tariffs of one connector and one type whose times overlap (LOC-059)."""
+    known = [(name, tariffs[name]) for name in dict.fromkeys(names) if name in tariffs]
+    for (one, first), (other, second) in itertools.combinations(known, 2):
+        if first.get("type") == second.get("type") and _begin(first) < _end(second) and _begin(second) < _end(first):
+            yield one, other
+
+
+def _begin(tariff: Body) -> datetime:
+    start = tariff.get("start_date_time")
+    return parse_datetime(start) if start else datetime.min.replace(tzinfo=UTC)
+
+
+def _end(tariff: Body) -> datetime:
+    end = tariff.get("end_date_time")
+    return parse_datetime(end) if end else datetime.max.replace(tzinfo=UTC)
 
 
 def _row(
@@ -202,9 +249,13 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 @router.put(
     "/locations", response_model=Put, responses={201: {"model": Put}}, openapi_extra=calls.takes(LOCATIONS.model)
 )
-async def put_location(hub: CurrentHub, request: Request) -> Response:
+async def put_location(
+    hub: CurrentHub,
+    request: Request,
+    private: Annotated[bool, Query(description="Keep it for its own chargers; no partner ever sees it.")] = False,
+) -> Response:
     """Store a Location of a hosted party and broadcast it: 201 when new, 200 when known."""
-    return _answer(await put(hub, LOCATIONS, await request.body()))
+    return _answer(await put(hub, LOCATIONS, await request.body(), private=private))
 
 
 @router.put("/tariffs", response_model=Put, responses={201: {"model": Put}}, openapi_extra=calls.takes(TARIFFS.model))

@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from fastapi import Response
 from sqlalchemy import text
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.admin import access
 from hub.exchange.context import Hub
 from hub.ocpi.errors import NotFound
 from hub.store.parties import AccessToken, Admission, Endpoint, Platform
+from hub.store.rotations import Rotation
 from modules.calls import CurrentHub
 
 router = access.router("platforms")
@@ -77,13 +79,31 @@ class PublishedEndpoint:
 
 
 @dataclass(frozen=True)
-class PlatformDetail(PlatformRow):
-    """All there is to know about a platform. `stopped_reason` says why nothing is sent to it."""
+class Renewal:
+    """The last renewal of tokens that the hub began. `outcome`: switched, rolled back, refused or replaced; None while
+    both tokens are good, because the partner has not shown yet which one it uses."""
 
+    begun_at: datetime | None
+    answered_at: datetime | None
+    ends_at: datetime
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class PlatformDetail(PlatformRow):
+    """All there is to know about a platform. `stopped_reason` says why nothing is sent to it, `admitted` what it may
+    register, `renewed_at` when its tokens were last exchanged (they should be renewed once a month). `pull` are the
+    modules pulled from it (None: the hub decides), `quirks` its departures from the letter of OCPI."""
+
+    admitted: list[InvitedParty]
+    renewed_at: datetime | None
+    renewal: Renewal | None
     versions_url: str | None
     endpoints: list[PublishedEndpoint]
     resync: str
     strict: bool
+    pull: list[str] | None
+    quirks: dict[str, Any]
     failures: int
     next_try_at: datetime | None
     stopped_reason: str | None
@@ -114,19 +134,33 @@ async def one(hub: Hub, platform_id: int) -> PlatformDetail:
             AccessToken.platform_id == platform_id, AccessToken.kind == "A"
         )
         expires = (await session.exec(invitation)).first()
+        made = select(func.max(AccessToken.made_at)).where(
+            AccessToken.platform_id == platform_id, AccessToken.kind == "C"
+        )
+        made_at = (await session.exec(made)).one()
+        rotation = await session.get(Rotation, platform_id)
     row = _row(platform, connected.get(platform_id, []), invited.get(platform_id, []))
     return PlatformDetail(
         **vars(row),
+        admitted=invited.get(platform_id, []),
+        renewed_at=made_at,
+        renewal=_renewal(rotation),
         versions_url=platform.versions_url,
         endpoints=published,
         resync=platform.resync,
         strict=platform.strict,
+        pull=platform.pull,
+        quirks=platform.quirks,
         failures=platform.failures,
         next_try_at=platform.next_try_at,
         stopped_reason=platform.stopped_reason,
         invitation_expires_at=expires,
         created_at=platform.created_at,
     )
+
+
+def _renewal(row: Rotation | None) -> Renewal | None:
+    return None if row is None else Renewal(row.begun_at, row.answered_at, row.ends_at, row.outcome)
 
 
 async def _parties(session: AsyncSession, platform_id: int | None) -> dict[int, list[ConnectedParty]]:

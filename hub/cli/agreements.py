@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, progress, tables
-from hub.cli.client import AsJson, Data
+from hub.cli.client import Answer, AsJson, Data
 
 app = typer.Typer(help="What two parties allow each other.", no_args_is_help=True)
 
@@ -45,7 +45,8 @@ def add(
     data: Data = None,
     json: AsJson = False,
 ) -> None:
-    """Make or change the agreement of two parties. Each is then given all that it may see of the other.
+    """Make or change the agreement of two parties. Each is then given all that it may see of the other; with --wait
+    the command comes back when that is done, and says how complete it is.
 
     It takes the place of the agreement that the two had: options that are left out are as shown here.
     """
@@ -55,10 +56,12 @@ def add(
         order["modules"] = [module.strip() for module in modules.split(",") if module.strip()]
     answer = client.ask(data, "POST", "/agreements", order)
     found = answer.value
-    if wait:
-        _wait(data, found["id"])
     line = f"agreement {found['id']}: {_way(found)}, {tables.plain(found['modules'] or 'all modules')}"
-    tables.show(answer, json, [line, f"what they now get of each other: `knutpunkt trace {found['correlation_id']}`"])
+    lines = [line, f"what they now get of each other: `knutpunkt trace {found['correlation_id']}`"]
+    if wait:
+        answer = _wait(data, found["id"])
+        lines += ["", *_complete(answer.value["completeness"])]
+    tables.show(answer, json, lines)
 
 
 @app.command("list")
@@ -75,7 +78,11 @@ def list_all(data: Data = None, json: AsJson = False) -> None:
 
 @app.command()
 def show(agreement_id: AgreementId, data: Data = None, json: AsJson = False) -> None:
-    """Show one agreement, what the two hold of each other, and whether deliveries are still on their way."""
+    """Show one agreement, and how complete it is: what each has, and what of it the other has acknowledged.
+
+    WAITING objects are on their way, OWED ones are tried again, PARKED ones were refused so often that they wait for a
+    newer version.
+    """
     answer = client.ask(data, "GET", f"/agreements/{agreement_id}")
     found = answer.value
     lines = tables.details(
@@ -88,7 +95,7 @@ def show(agreement_id: AgreementId, data: Data = None, json: AsJson = False) -> 
             "backfills": found["backfills"],
         }
     )
-    tables.show(answer, json, [*lines, "", *_held(found["held"], "HOLDS")])
+    tables.show(answer, json, [*lines, "", *_complete(found["completeness"])])
 
 
 @app.command()
@@ -107,14 +114,24 @@ def remove(
     tables.show(answer, json, [*lines, *_held(ended["still_held"], "STILL HOLDS")])
 
 
-def _wait(data: Path | None, agreement_id: int) -> None:
-    """Until no full delivery between the two is left."""
-    first: int | None = None
-    with progress.bar("delivering what is stored", "backfills") as step:
-        while left := client.ask(data, "GET", f"/agreements/{agreement_id}").value["backfills"]:
-            first = max(first or 0, left)
-            step(first - left, first)
+def _wait(data: Path | None, agreement_id: int) -> Answer:
+    """Until nothing between the two is on its way any more, but for what cannot move now and what was refused."""
+    with progress.bar("delivering what is stored", "objects") as step:
+        while True:
+            answer = client.ask(data, "GET", f"/agreements/{agreement_id}")
+            moving = [row for row in answer.value["completeness"] if row["note"] is None]
+            left = sum(row["waiting"] for row in moving)
+            if not left:
+                return answer
+            step(sum(row["delivered"] for row in moving), sum(row["are"] for row in moving))
             time.sleep(LOOK)
+
+
+def _complete(rows: list[dict[str, Any]]) -> list[str]:
+    names = ("receiver", "owner", "module", "are", "delivered", "waiting", "owed", "parked", "note")
+    headings = ("RECEIVER", "OF", "MODULE", "ARE", "DELIVERED", "WAITING", "OWED", "PARKED", "NOTE")
+    shown = [tuple(row[name] for name in names) for row in rows]
+    return tables.table(headings, shown, "neither is registered, or nothing may flow between them")
 
 
 def _held(rows: list[dict[str, Any]], heading: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`knutpunkt invite` and `knutpunkt register`: the two ways to a connection."""
+"""`knutpunkt invite` and `knutpunkt register`: the two ways to a connection; `invitation`: those that are open."""
 
 import sys
 from pathlib import Path
@@ -6,13 +6,17 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import client, files, tables
+from hub.cli import client, files, peers, tables, words
 from hub.cli.client import AsJson, Data
+from hub.cli.peers import Behind
 
 HANDSHAKE = 120.0
 """Seconds: the partner is called several times, and calls back."""
 
 app = typer.Typer()
+invitations = typer.Typer(help="Invitations that have not been used.", no_args_is_help=True)
+
+PlatformId = Annotated[int, typer.Argument(metavar="ID", help="The id of its platform, from `invitation list`.")]
 
 
 @app.command()
@@ -21,17 +25,39 @@ def invite(
         list[str], typer.Option("--party", metavar="CODE:ROLE", help="A party it may register, like NL*CPA:CPO.")
     ],
     name: Annotated[str | None, typer.Option("--name", help="The name of its platform.")] = None,
+    behind: Behind = None,
     data: Data = None,
     json: AsJson = False,
 ) -> None:
     """Invite a partner: print the token A and the URL with which it registers, within seven days.
 
-    Repeat --party for a platform with several parties or roles. The token is shown this once.
+    Repeat --party for a platform with several parties or roles. The token is shown this once; to invite the same
+    parties again makes a new one and voids the old. `platform admit` changes later what may be registered.
     """
-    order = {"parties": [_role(text) for text in party], **({"name": name} if name else {})}
+    order = {"parties": [words.role(text) for text in party], **({"name": name} if name else {}), **peers.order(behind)}
     answer = client.ask(data, "POST", "/invitations", order)
     lines = [*tables.details({"token A": answer.value["token_a"], "versions URL": answer.value["versions_url"]})]
     tables.show(answer, json, [*lines, "Hand both to the partner, by a safe way; the token is good for one handshake."])
+
+
+@invitations.command("list")
+def list_all(data: Data = None, json: AsJson = False) -> None:
+    """List the invitations that have not been used, with the parties that each admits."""
+    answer = client.ask(data, "GET", "/invitations")
+    rows = [
+        (row["platform_id"], row["name"], [f"{p['code']}:{p['role']}" for p in row["parties"]],
+         tables.moment(row["expires_at"]))
+        for row in answer.value
+    ]  # fmt: skip
+    nothing = "no invitation is open: `knutpunkt invite` makes one"
+    tables.show(answer, json, tables.table(("ID", "NAME", "MAY REGISTER", "UNTIL"), rows, nothing))
+
+
+@invitations.command()
+def withdraw(platform_id: PlatformId, data: Data = None, json: AsJson = False) -> None:
+    """Withdraw an invitation: its token A opens nothing any more."""
+    answer = client.ask(data, "DELETE", f"/invitations/{platform_id}")
+    tables.show(answer, json, [f"the invitation of {tables.plain(answer.value['name'])} is withdrawn"])
 
 
 @app.command()
@@ -51,6 +77,7 @@ def register(
     name: Annotated[
         str | None, typer.Option("--name", help="The name of its platform.", show_default="as it calls itself")
     ] = None,
+    behind: Behind = None,
     data: Data = None,
     json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -60,7 +87,8 @@ def register(
     """
     order: dict[str, object] = {"versions_url": url, "token": _token(token, token_file)}
     order |= {"name": name} if name else {}
-    order |= {"parties": [_role(text) for text in party]} if party else {}
+    order |= peers.order(behind)
+    order |= {"parties": [words.role(text) for text in party]} if party else {}
     answer = client.ask(data, "POST", "/platforms", order, timeout=HANDSHAKE)
     found = answer.value
     parties = [f"{row['code']}:{'+'.join(row['roles'])}" for row in found["parties"]]
@@ -76,10 +104,3 @@ def _token(token: str | None, file: Path | None) -> str:
     if token is None and not sys.stdin.isatty():
         raise typer.BadParameter("give the partner's token A, or --token-file - to read it", param_hint="--token")
     return token if token is not None else str(typer.prompt("token A", hide_input=True, err=True))
-
-
-def _role(text: str) -> dict[str, str]:
-    code, colon, role = text.rpartition(":")
-    if not colon:
-        raise typer.BadParameter("write a party and its role like NL*CPA:CPO", param_hint="--party")
-    return {"code": code, "role": role.upper()}

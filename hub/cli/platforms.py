@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import client, tables, words
+from hub.cli import client, manners, tables, words
 from hub.cli.client import AsJson, Data
 from hub.settings import OperatorError
 
 app = typer.Typer(help="The platforms that are connected or invited.", no_args_is_help=True)
+
+EXCHANGE = 90.0
+"""Seconds: the partner is called, and calls back."""
 
 PlatformId = Annotated[int, typer.Argument(metavar="ID", help="Its id, from `platform list`.")]
 
@@ -44,10 +47,13 @@ def show(
     answer = client.ask(data, "GET", f"/platforms/{platform_id}")
     found = answer.value
     times = {name: tables.moment(found[name]) for name in _TIMES if found[name] is not None}
-    lines = tables.details({name: found[name] for name in _PLAIN} | times)
+    plain = {name: found[name] for name in _PLAIN} | manners.shown(found) | times
+    lines = tables.details(plain | {"renewal": _renewal(found["renewal"])})
     lines += ["", *tables.table(_PARTY_HEADINGS, map(_party, found["parties"]), "no party is registered")]
-    if found["invited"]:
-        lines += ["", *tables.table(("INVITED", "ROLE"), [(i["code"], i["role"]) for i in found["invited"]], "")]
+    if found["admitted"]:
+        registered = {(party["code"], role) for party in found["parties"] for role in party["roles"]}
+        rows = [(i["code"], i["role"], (i["code"], i["role"]) in registered) for i in found["admitted"]]
+        lines += ["", *tables.table(("ADMITTED", "ROLE", "REGISTERED"), rows, "")]
     endpoints = [(e["module"], e["role"], e["url"]) for e in found["endpoints"]]
     lines += ["", *tables.table(("MODULE", "INTERFACE", "URL"), endpoints, "no endpoints are known")]
     tables.show(answer, json, lines)
@@ -88,19 +94,90 @@ def change(
         typer.Option("--strict/--no-strict", help="Refuse what it sends unless it holds to the letter of the spec.",
                      show_default="as it is"),
     ] = None,
+    pull: Annotated[
+        str | None,
+        typer.Option("--pull", metavar="auto|off|MODULES", show_default="as it is",
+                     help="Whose lists the hub pulls: auto (those of which it pushes nothing), off, or modules with "
+                     "commas: locations,tariffs."),
+    ] = None,
+    quirk: Annotated[
+        list[str] | None,
+        typer.Option("--quirk", metavar="NAME=VALUE", show_default="as they are",
+                     help=f"How it departs from OCPI; `probe` finds that out. {manners.meanings()}"),
+    ] = None,
     data: Data = None,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Change how a platform is served. From pull to push everything is delivered to it anew."""
-    if resync is None and strict is None:
-        raise typer.BadParameter("give one of them, or both", param_hint="--resync, --strict")
-    order: dict[str, object] = {} if resync is None else {"resync": resync.value}
-    answer = client.ask(
-        data, "PATCH", f"/platforms/{platform_id}", order | ({} if strict is None else {"strict": strict})
-    )
+    pulled, quirks = manners.pull_order(pull), manners.quirk_order(quirk)
+    given = {"resync": resync and resync.value, "strict": strict, "pull": pulled, "quirks": quirks}
+    order = {name: value for name, value in given.items() if value is not None}
+    if not order:
+        raise typer.BadParameter("give at least one of them", param_hint="--resync, --strict, --pull, --quirk")
+    answer = client.ask(data, "PATCH", f"/platforms/{platform_id}", order)
     found = answer.value
-    line = f"platform {platform_id} ({_name(found)}): resync {found['resync']}, strict {tables.plain(found['strict'])}"
+    values = {"resync": found["resync"], "strict": tables.plain(found["strict"]), **manners.shown(found)}
+    line = f"platform {platform_id} ({_name(found)}): " + ", ".join(f"{name} {value}" for name, value in values.items())
     tables.show(answer, json, [line, *([_trace(found)] if found["correlation_id"] else [])])
+
+
+@app.command()
+def rotate(
+    platform_id: PlatformId,
+    leaked: Annotated[
+        bool,
+        typer.Option("--leaked", help="The token it shows is in wrong hands: void once the partner took a new one."),
+    ] = False,
+    data: Data = None,
+    json: AsJson = False,
+) -> None:
+    """Renew the tokens with a partner; it reads the hub's endpoints anew as well.
+
+    Its old token stays good until it has shown the new one. If it goes on with the old one, the hub rolls back.
+    """
+    answer = client.ask(data, "POST", f"/platforms/{platform_id}/renewal", {"leaked": leaked}, timeout=EXCHANGE)
+    found = answer.value
+    line = f"platform {platform_id} ({_name(found)}) took a new token; {_renewal(found['renewal'])}"
+    tables.show(answer, json, [line, f"how it goes on: `knutpunkt platform show {platform_id}`"])
+
+
+@app.command()
+def admit(
+    platform_id: PlatformId,
+    add: Annotated[
+        list[str] | None, typer.Option("--add", metavar="CODE:ROLE", help="It may register this, like NL*CPA:CPO.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="CODE:ROLE", help="It may not; if it has, this is out at once."),
+    ] = None,
+    data: Data = None,
+    json: AsJson = False,
+) -> None:
+    """Change what a platform may register, with its invitation or later by PUT of its credentials."""
+    if not add and not drop:
+        raise typer.BadParameter("give one of them, or both", param_hint="--add, --drop")
+    found = client.ask(data, "GET", f"/platforms/{platform_id}").value
+    gone = [words.role(text) for text in drop or ()]
+    kept = [role for role in found["admitted"] if role not in gone]
+    order = {"parties": kept + [role for text in add or () if (role := words.role(text)) not in kept]}
+    if not order["parties"]:
+        raise OperatorError(f"nothing would be left: `knutpunkt platform remove {platform_id}` takes it out")
+    answer = client.ask(data, "PUT", f"/platforms/{platform_id}/admissions", order)
+    may = [f"{role['code']}:{role['role']}" for role in answer.value["admitted"]]
+    tables.show(answer, json, [f"platform {platform_id} ({_name(answer.value)}) may register {tables.plain(may)}"])
+
+
+@app.command()
+def unregister(platform_id: PlatformId, data: Data = None, json: AsJson = False) -> None:
+    """End a connection, and tell the partner so (DELETE).
+
+    All tokens are void and its parties SUSPENDED. Agreements and all that is stored stay; with a new invitation it can
+    come back. `platform remove` forgets it altogether.
+    """
+    answer = client.ask(data, "POST", f"/platforms/{platform_id}/unregister", timeout=EXCHANGE)
+    line = f"platform {platform_id} ({_name(answer.value)}) is {answer.value['status']}, and has no tokens any more"
+    tables.show(answer, json, [line, *_told(answer.value)])
 
 
 @app.command()
@@ -112,13 +189,14 @@ def remove(
 ) -> None:
     """Remove a platform, or withdraw an invitation that was not used.
 
-    Its tokens, endpoints, parties, lanes and agreements go. The CDR ledger stays, CDRs in custody stay owed to parties
-    that may come back, and what partners hold of each other stays with them. It says all that and asks, unless --yes.
+    Its tokens, endpoints, parties, lanes and agreements go, and the partner is told so (DELETE). The CDR ledger stays,
+    CDRs in custody stay owed to parties that may come back, and what partners hold of each other stays with them. It
+    says all that and asks, unless --yes.
     """
     if not yes:
         _ask(client.ask(data, "GET", f"/platforms/{platform_id}/removal").value)
-    answer = client.ask(data, "DELETE", f"/platforms/{platform_id}")
-    tables.show(answer, json, [*_removal(answer.value), f"platform {platform_id} is removed"])
+    answer = client.ask(data, "DELETE", f"/platforms/{platform_id}", timeout=EXCHANGE)
+    tables.show(answer, json, [*_removal(answer.value), f"platform {platform_id} is removed", *_told(answer.value)])
 
 
 def _ask(found: dict[str, Any]) -> None:
@@ -150,13 +228,30 @@ def _name(platform: dict[str, Any]) -> str:
     return tables.plain(platform["name"])
 
 
+def _told(ended: dict[str, Any]) -> list[str]:
+    """Whether the partner knows that the connection is over."""
+    lines = {True: "the partner took note", False: "the partner could not be told: it may go on calling, and gets 401"}
+    return [lines[ended["told"]]] if ended["told"] is not None else []
+
+
+def _renewal(found: dict[str, Any] | None) -> str | None:
+    """Where the last renewal that the hub began stands."""
+    if found is None:
+        return None
+    begun = f"began {tables.moment(found['begun_at'])}"
+    if found["outcome"] is not None:
+        return f"{begun}: {found['outcome']}"
+    taken = "" if found["answered_at"] else ", its answer was lost"
+    return f"{begun}{taken}: both tokens are good until it has shown which one it uses"
+
+
 def _trace(changed: dict[str, Any]) -> str:
     return f"what it is given: `knutpunkt trace {changed['correlation_id']}`"
 
 
 _PLAIN = ("id", "name", "status", "stopped_reason", "failures", "version", "versions_url", "token_form", "resync",
           "strict")  # fmt: skip
-_TIMES = ("created_at", "last_seen_at", "next_try_at", "invitation_expires_at")
+_TIMES = ("created_at", "renewed_at", "last_seen_at", "next_try_at", "invitation_expires_at")
 _PARTY_HEADINGS = ("PARTY", "NAME", "ROLES", "BEHIND", "OWED", "PARKED", "BACKFILLS", "LANE HELD BY")
 
 

@@ -4,22 +4,23 @@ Each is one transaction that every process hears of at once (`parties.touch`). A
 but they open nothing, nothing is sent to it, and others who address its parties get 4003.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import structlog
-from sqlalchemy import text
 from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.delivery import backfill
-from hub.exchange import handshake
+from hub.exchange import admission, enrolment, handshake
+from hub.exchange.admission import Invited
 from hub.exchange.context import Hub
-from hub.ocpi.errors import Conflict, NotFound
+from hub.ocpi import quirks
+from hub.ocpi.errors import Conflict, InvalidParameters, NotFound
 from hub.store import parties
 from hub.store.parties import Agreement, Party, Platform
 
 log = structlog.get_logger(__name__)
-
-_FORGET_OWED = text("DELETE FROM owed WHERE receiver = ANY(:codes) AND module <> 'cdrs'")
-_FORGET_BACKFILLS = text("DELETE FROM backfill WHERE receiver = ANY(:codes)")
 
 
 async def suspend(hub: Hub, platform_id: int) -> None:
@@ -49,7 +50,7 @@ async def resume(hub: Hub, platform_id: int) -> str:
         platform.failures, platform.next_try_at = 0, None
         session.add(platform)
         await session.flush()
-        correlation_id = await handshake.deliver_all(hub, session, platform_id, backfill.RESUMED)
+        correlation_id = await enrolment.deliver_all(hub, session, platform_id, backfill.RESUMED)
     await hub.directory.refresh()
     hub.bell.ring()
     log.info("platform resumed by the operator", platform=platform.name, correlation_id=correlation_id)
@@ -69,32 +70,88 @@ async def change(hub: Hub, platform_id: int, resync: str | None, strict: bool | 
         platform.strict = platform.strict if strict is None else strict
         session.add(platform)
         await session.flush()
-        found = await handshake.deliver_all(hub, session, platform_id, backfill.RESYNC) if pushed_again else None
+        found = await enrolment.deliver_all(hub, session, platform_id, backfill.RESYNC) if pushed_again else None
     await hub.directory.refresh()
     hub.bell.ring()
     return found
 
 
-async def remove(hub: Hub, platform_id: int) -> None:
-    """Take a platform out of the hub: tokens, endpoints, parties, lanes, what is owed to them, their agreements.
+async def treat(
+    hub: Hub,
+    platform_id: int,
+    pull: str | Sequence[str] | None,
+    quirk: Mapping[str, Any],
+    token_form: str | None = None,
+) -> None:
+    """Set what is pulled from a platform ("auto" leaves it to the hub, an empty list is nothing), which quirks it has
+    (those not named stay as they are), and how its tokens are encoded. InvalidParameters names what is wrong."""
+    pullable = [row.name for row in hub.catalog.values() if row.owner]
+    if pull not in (None, "auto") and not set(pull or ()) <= set(pullable):
+        raise InvalidParameters(f"pull: auto, or some of {', '.join(pullable)}")
+    async with hub.db.session() as session:
+        platform = await _partner(session, platform_id)
+        if pull is not None:
+            platform.pull = None if pull == "auto" else sorted(set(pull))
+        platform.quirks = quirks.changed(platform.quirks, quirk)
+        platform.token_form = token_form or platform.token_form
+        session.add(platform)
+    await hub.directory.refresh()
+
+
+async def admit(hub: Hub, platform_id: int, roles: Invited) -> None:
+    """Replace the admission list of a platform (CRED-049). A role that is registered and not on it is out at once; a
+    new one can be registered, by PUT. Conflict when the platform would be left without any."""
+    async with hub.db.session() as session:
+        platform = await _partner(session, platform_id)
+        await admission.write(session, platform_id, roles)
+        allowed = {(str(code), role) for code, role in roles}
+        members = list(await session.exec(select(Party).where(Party.platform_id == platform_id).order_by("code")))
+        for member in members:
+            member.roles = [role for role in member.roles if (member.code, role) in allowed]
+            session.add(member)
+        gone = [member for member in members if not member.roles]
+        if gone and len(gone) == len(members):
+            raise Conflict("that would leave no party on the platform: `knutpunkt platform remove` takes it out")
+        await session.flush()
+        await enrolment.take_out(session, gone)
+    await hub.directory.refresh()
+    log.warning("admission list changed by the operator", platform=platform.name, out=[party.code for party in gone])
+
+
+async def unregister(hub: Hub, platform_id: int) -> bool | None:
+    """End a connection from this side: the partner is told by DELETE, its tokens are void, its parties SUSPENDED. It
+    can come back with a new invitation. Whether it took note (`handshake.take_leave`)."""
+    async with hub.db.session() as session:
+        platform = await _partner(session, platform_id)
+        if platform.token_out is None:
+            raise Conflict("this platform has no tokens: it has not registered, or has unregistered")
+    told = await handshake.take_leave(hub, platform_id)
+    async with hub.db.session() as session:
+        await enrolment.void_tokens(session, await _partner(session, platform_id))
+    await hub.directory.refresh()
+    log.warning("platform unregistered by the operator", platform=platform.name, told=told)
+    return told
+
+
+async def remove(hub: Hub, platform_id: int) -> bool | None:
+    """Take a platform out of the hub: tokens, endpoints, parties, lanes, what is owed to them, their agreements. It is
+    told by DELETE first; whether it took note (`handshake.take_leave`).
 
     The CDR ledger stays, CDRs in custody stay owed (a party that comes back gets them), and so does what the hub keeps
     of the parties' objects: nobody is shown it while they are gone.
     """
+    told = await handshake.take_leave(hub, platform_id)
     async with hub.db.session() as session:
         platform = await _partner(session, platform_id)
         members = list(await session.exec(select(Party).where(Party.platform_id == platform_id).order_by("code")))
         codes = [party.code for party in members]
-        for member in members:  # its lane goes with it
-            await session.delete(member)
-        await session.flush()
-        for forget in (_FORGET_OWED, _FORGET_BACKFILLS):
-            await session.execute(forget, {"codes": codes})
+        await enrolment.take_out(session, members)
         touched = or_(col(Agreement.a).in_(codes), col(Agreement.b).in_(codes))
         await session.exec(delete(Agreement).where(touched))
         await session.delete(platform)
     await hub.directory.refresh()
-    log.warning("platform removed by the operator", platform=platform.name, parties=codes)
+    log.warning("platform removed by the operator", platform=platform.name, parties=codes, told=told)
+    return told
 
 
 async def _partner(session: AsyncSession, platform_id: int) -> Platform:

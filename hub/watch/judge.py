@@ -111,6 +111,8 @@ def _credentials_lapse(look: Look, limits: Limits) -> Iterator[Condition]:
             detail = "it holds no valid token of this hub: it cannot call"
         elif platform.id in connected and platform.token_ends is not None and platform.token_ends <= soon:
             detail = f"its token ends at {_moment(platform.token_ends)}: it cannot call after that"
+        elif platform.id in connected and platform.rolled_back:
+            detail = "it took a new token and goes on with the old one: the renewal was rolled back"
         elif platform.invited_until is not None and platform.invited_until <= soon:
             detail = f"its invitation ends unused at {_moment(platform.invited_until)}"
         if detail:

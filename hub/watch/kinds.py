@@ -40,7 +40,8 @@ _ADVICE = {
     "object: its next push is delivered by itself",
     Kind.PARTNER_SILENT: "ask the partner whether its back end runs; the hub goes on asking, and delivers what it "
     "missed once it answers",
-    Kind.CREDENTIALS_LAPSE: "remind the partner to register, or invite it anew: `knutpunkt invite`",
+    Kind.CREDENTIALS_LAPSE: "remind the partner to register, or invite it anew: `knutpunkt invite`; one that did not "
+    "switch must store the token that PUT credentials brings, then `knutpunkt platform rotate` again",
     Kind.CERTIFICATE_EXPIRES: "renew the certificate; if it is a partner's, tell the partner",
     Kind.STAMPING_BEHIND: "look at the logs of the workers and at long locks in PostgreSQL: nothing new is delivered",
     Kind.SWEEP_BEHIND: "start a worker, or look at the logs of the workers: deliveries wait, nothing is lost",

@@ -21,7 +21,7 @@ router = APIRouter(prefix=f"{VERSION_PATH}/credentials", tags=["credentials"])
 async def get_credentials(hub: CurrentHub, access: CurrentAccess, request: Request) -> Response:
     """The Credentials the caller uses here; its token is known only from this very request (CRED-025)."""
     shown = headers.candidates(request.headers.get("authorization"))
-    token = next(t for t in shown if hub.directory.now.access.get(hash_token(t)) is not None)
+    token = next((t for t in shown if hash_token(t) in hub.directory.now.access), shown[0])
     return _json(handshake.own_credentials(hub, token))
 
 
@@ -48,6 +48,7 @@ def _body(request: Request) -> dict[str, Any]:
     value = json.loads(request.state.body)
     if not isinstance(value, dict):
         raise InvalidParameters("body: must be a JSON object")
+    json.refuse_doubled(request.state.body, value)
     return value
 
 

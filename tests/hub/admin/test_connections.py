@@ -28,8 +28,10 @@ async def test_suspend_and_resume(api: httpx.AsyncClient, connect: Connect) -> N
     ("order", "status", "named"),
     [
         ({"resync": "pull", "strict": True}, 200, None),
-        ({}, 400, "body: give resync, strict or both"),
+        ({}, 400, "body: give resync, strict, pull or quirks"),
         ({"resync": "never"}, 400, "resync: "),
+        ({"pull": ["commands"]}, 400, "pull: auto, or some of "),
+        ({"quirks": {"links": "backwards"}}, 400, "quirks: links is one of follow, query, none"),
         ({"strickt": True}, 400, "strickt: no such field"),
     ],
 )
@@ -57,7 +59,7 @@ async def test_what_a_removal_takes_and_leaves(api: httpx.AsyncClient, hub: Hub,
     assert (told["parties"], told["owed"], told["cdrs_in_custody"]) == (["DE*MSA"], 1, 1)
     assert told["still_held"] == [{"receiver": "DE*MSA", "owner": host, "module": "tariffs", "objects": 1}]
     removed = await api.delete(f"/platforms/{platform_id}")
-    assert (removed.status_code, removed.json()) == (200, told)
+    assert (removed.status_code, removed.json()) == (200, {**told, "told": False})
     assert (await api.get(f"/platforms/{platform_id}")).status_code == 404
     assert (await api.get("/agreements")).json() == []
 
@@ -92,9 +94,40 @@ async def test_with_whom_the_hub_cannot_register(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/suspend"), ("POST", "/resume"), ("GET", "/removal"), ("DELETE", ""), ("PATCH", "")],
+    [
+        ("POST", "/suspend"),
+        ("POST", "/resume"),
+        ("GET", "/removal"),
+        ("DELETE", ""),
+        ("PATCH", ""),
+        ("POST", "/renewal"),
+        ("POST", "/unregister"),
+        ("PUT", "/admissions"),
+    ],
 )
 async def test_no_such_platform(api: httpx.AsyncClient, method: str, path: str) -> None:
-    body = {"strict": True} if method == "PATCH" else None
+    bodies = {"": {"strict": True}, "/renewal": {}, "/admissions": {"parties": [{"code": "NL*CPA", "role": "CPO"}]}}
+    body = bodies.get(path) if method in ("PATCH", "POST", "PUT") else None
     answer = await api.request(method, f"/platforms/4711{path}", json=body)
     assert (answer.status_code, "platform list" in answer.json()["error"]) == (404, True)
+
+
+async def test_the_admission_list_is_edited(api: httpx.AsyncClient, hub: Hub, connect: Connect, host: str) -> None:
+    platform_id = await connect("DE*MSA", "EMSP")
+    both = {"parties": [{"code": "DE*MSA", "role": "EMSP"}, {"code": "DE*MSB", "role": "EMSP"}]}
+    changed = (await api.put(f"/platforms/{platform_id}/admissions", json=both)).json()
+    assert [(row["code"], row["role"]) for row in changed["admitted"]] == [("DE*MSA", "EMSP"), ("DE*MSB", "EMSP")]
+    assert [row["code"] for row in changed["parties"]] == ["DE*MSA"]
+    taken = {"parties": [{"code": host, "role": "EMSP"}]}
+    assert (await api.put(f"/platforms/{platform_id}/admissions", json=taken)).status_code == 409
+    none_left = {"parties": [{"code": "DE*MSB", "role": "EMSP"}]}
+    refused = await api.put(f"/platforms/{platform_id}/admissions", json=none_left)
+    assert (refused.status_code, "platform remove" in refused.json()["error"]) == (409, True)
+    assert (await api.put("/platforms/1/admissions", json=none_left)).status_code == 409
+
+
+async def test_a_partner_without_credentials_endpoint_is_not_renewed_with(
+    api: httpx.AsyncClient, connect: Connect
+) -> None:
+    answer = await api.post(f"/platforms/{await connect('DE*MSA', 'EMSP')}/renewal", json={})
+    assert (answer.status_code, "no credentials endpoint" in answer.json()["error"]) == (502, True)

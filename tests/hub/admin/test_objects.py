@@ -141,3 +141,40 @@ async def test_what_looks_like_a_mistake_is_named(api: httpx.AsyncClient, host: 
         "tariff_ids: OTHER is not known here, put it: CDRs cannot be priced without",
     ]
     assert (await api.put("/locations", content=json.dumps(samples.location(host, "LOC2")))).json()["warnings"] == []
+
+
+@pytest.mark.catalogue("LOC-061")
+async def test_a_tariff_of_another_owner_is_not_the_one(api: httpx.AsyncClient, host: str) -> None:
+    other = await api.post("/parties", json={"code": "NL*OTH", "role": "CPO", "name": "Another"})
+    assert other.status_code == 201
+    assert (await put(api, "tariffs", samples.tariff("NL*OTH"))).status_code == 201
+    unknown = "tariff_ids: TARIFF1 is not known here, put it: CDRs cannot be priced without"
+    assert (await put(api, "locations", samples.location(host))).json()["warnings"] == [unknown]
+    assert (await put(api, "tariffs", samples.tariff(host))).status_code == 201
+    assert (await put(api, "locations", samples.location(host))).json()["warnings"] == []
+
+
+@pytest.mark.catalogue("LOC-059")
+async def test_two_tariffs_of_one_type_on_a_connector_are_named(api: httpx.AsyncClient, host: str) -> None:
+    first, change = samples.tariff(host, "OLD"), "2027-01-01T00:00:00Z"
+    other_type = samples.tariff(host, "FAST") | {"type": "PROFILE_FAST"}
+    for tariff in (first, samples.tariff(host, "NEW"), other_type):
+        assert (await put(api, "tariffs", tariff)).status_code == 201
+    location = samples.location(host)
+    for evse in location["evses"]:
+        evse["connectors"][0]["tariff_ids"] = ["OLD", "NEW", "FAST"]
+    clash = "tariff_ids: OLD and NEW are of one type and in force together"
+    assert (await put(api, "locations", location)).json()["warnings"] == [clash]
+    ends = samples.tariff(host, "OLD") | {"end_date_time": change}
+    begins = samples.tariff(host, "NEW") | {"start_date_time": change}
+    for tariff in (ends, begins):
+        assert (await put(api, "tariffs", tariff)).status_code == 200
+    assert (await put(api, "locations", location)).json()["warnings"] == []
+
+
+async def test_advice_of_the_spec_is_passed_on(api: httpx.AsyncClient, host: str) -> None:
+    tariff = samples.tariff(host)
+    tariff["elements"][0]["price_components"][0]["step_size"] = 100
+    assert (await put(api, "tariffs", tariff)).json()["warnings"] == [
+        "step_size: other than 1 will be gone in OCPI 3.0"
+    ]

@@ -37,4 +37,6 @@ async def test_options_are_switched_and_waited_for(knutpunkt: Command, host: str
     await knutpunkt("invite", "--party", "DE*MSA:EMSP")
     ended = await knutpunkt("agreement", "add", host, "DE*MSA", "--no-custody", "--wait", "--json")
     assert (ended.status, ended.value["options"]) == (0, {"custody": False, "authorise": True})
+    shown = await knutpunkt("agreement", "show", str(ended.value["id"]))
+    assert ("DELIVERED" in shown.out, "is not connected to this hub" in shown.out) == (True, True)
     assert "custody" in (await knutpunkt("agreement", "list")).out

@@ -22,6 +22,18 @@ async def test_what_is_handed_to_the_partner(knutpunkt: Command, served: Any) ->
     assert given["token_a"]
 
 
+async def test_open_invitations_are_listed_and_withdrawn(knutpunkt: Command) -> None:
+    await knutpunkt("invite", "--party", "DE*MSA:EMSP", "--name", "Charge")
+    listed = await knutpunkt("invitation", "list")
+    assert (listed.status, "Charge" in listed.out, "DE*MSA:EMSP" in listed.out) == (0, True, True)
+    number = str((await knutpunkt("invitation", "list", "--json")).value[0]["platform_id"])
+    withdrawn = await knutpunkt("invitation", "withdraw", number)
+    assert (withdrawn.status, "the invitation of Charge is withdrawn" in withdrawn.out) == (0, True)
+    assert "no invitation is open" in (await knutpunkt("invitation", "list")).out
+    again = await knutpunkt("invitation", "withdraw", number)
+    assert (again.status, "`knutpunkt invitation list` shows them" in again.err) == (1, True)
+
+
 async def test_who_cannot_be_invited(knutpunkt: Command, host: str) -> None:
     ended = await knutpunkt("invite", "--party", f"{host}:CPO")
     assert (ended.status, ended.err.startswith("knutpunkt: NL*LOC is on platform 1 already")) == (1, True)

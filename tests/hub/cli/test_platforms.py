@@ -1,6 +1,6 @@
 import io
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -81,7 +81,60 @@ async def test_nothing_is_removed_unasked(knutpunkt: Command, partner: str, monk
         assert "parties   DE*MSA" in ended.err
 
 
-@pytest.mark.parametrize("order", [["show"], ["suspend"], ["resume"], ["set", "--strict"], ["remove", "--yes"]])
+async def test_tokens_are_renewed(knutpunkt: Command, partner_there: Emsp) -> None:
+    number = str((await knutpunkt("platform", "list", "--json")).value[-1]["id"])
+    before = partner_there.registered
+    ended = await knutpunkt("platform", "rotate", number)
+    assert (ended.status, ended.err) == (0, "")
+    assert "took a new token" in ended.out
+    assert "both tokens are good until it has shown which one it uses" in ended.out
+    assert partner_there.registered.token_out != before.token_out
+    again = await knutpunkt("platform", "rotate", number)
+    assert (again.status, "is not over" in again.err) == (1, True)
+    shown = await knutpunkt("platform", "show", number)
+    assert "renewed_at" in shown.out
+    assert "renewal" in shown.out
+
+
+async def test_a_connection_is_ended_and_the_partner_told(knutpunkt: Command, partner_there: Emsp) -> None:
+    number = str((await knutpunkt("platform", "list", "--json")).value[-1]["id"])
+    ended = await knutpunkt("platform", "unregister", number)
+    assert (ended.status, "is SUSPENDED" in ended.out, "the partner took note" in ended.out) == (0, True, True)
+    assert partner_there.peer is None
+    again = await knutpunkt("platform", "unregister", number)
+    assert (again.status, "has no tokens" in again.err) == (1, True)
+
+
+async def test_what_a_platform_may_register_is_edited(knutpunkt: Command, partner_there: Emsp) -> None:
+    number = str((await knutpunkt("platform", "list", "--json")).value[-1]["id"])
+    ended = await knutpunkt("platform", "admit", number, "--add", "de*msb:emsp", "--add", "DE*MSA:EMSP")
+    assert (ended.status, ended.err) == (0, "")
+    assert "may register DE*MSA:EMSP, DE*MSB:EMSP" in ended.out
+    shown = await knutpunkt("platform", "show", number)
+    assert "REGISTERED" in shown.out
+    dropped = await knutpunkt("platform", "admit", number, "--drop", "DE*MSB:EMSP")
+    assert "may register DE*MSA:EMSP" in dropped.out
+    nothing = await knutpunkt("platform", "admit", number, "--drop", "DE*MSA:EMSP")
+    assert (nothing.status, "nothing would be left" in nothing.err) == (1, True)
+    assert (await knutpunkt("platform", "admit", number)).status == 2
+
+
+@pytest.fixture
+async def partner_there(knutpunkt: Command) -> AsyncIterator[Emsp]:
+    """An eMSP that is registered, and there."""
+    async with Emsp("DE*MSA") as emsp:
+        token_a, url = emsp.invite()
+        assert (await knutpunkt("register", url, "--token", token_a)).status == 0
+        yield emsp
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["show"], ["suspend"], ["resume"], ["set", "--strict"], ["remove", "--yes"], ["rotate"], ["unregister"],
+        ["admit", "--add", "NL*XYZ:CPO"],
+    ],
+)  # fmt: skip
 async def test_no_such_platform(knutpunkt: Command, order: list[str]) -> None:
     ended = await knutpunkt("platform", *order, "4711")
     assert (ended.status, ended.err) == (

@@ -28,7 +28,7 @@ async def invite(running: Any, code: PartyId = CPA, role: str = "CPO") -> str:
     return token
 
 
-@pytest.mark.catalogue("CRED-004", "CRED-005", "CRED-006", "CRED-008", "CRED-009", "CRED-010", "CRED-044", "CRED-045")
+@pytest.mark.catalogue("CRED-010", "CRED-044", "CRED-045")
 async def test_a_platform_registers_and_token_a_is_void(running: Any) -> None:
     async with CpoBackend("NL*CPA") as cpo:
         token_a = await invite(running)
@@ -66,7 +66,7 @@ async def test_token_a_opens_versions_and_credentials_only(running: Any) -> None
             assert (await cpo.call("GET", f"{running.url}/ocpi/{path}", token_a)).http_status == status
 
 
-@pytest.mark.catalogue("CRED-026", "CRED-029", "CRED-034", "CRED-023")
+@pytest.mark.catalogue("CRED-026", "CRED-029", "CRED-034")
 async def test_the_405_cases(running: Any, cpo: CpoBackend) -> None:
     url, peer = f"{running.url}/ocpi/2.2.1/credentials", cpo.registered
     body = cpo.credentials("another-token")
@@ -97,7 +97,7 @@ async def test_leaving_voids_the_token_and_suspends_the_party(running: Any, cpo:
     assert (await emsp.send("GET", "locations", interface="SENDER", to="NL*CPA")).ok
 
 
-@pytest.mark.catalogue("CRED-011", "CRED-020")
+@pytest.mark.catalogue("CRED-011", "CRED-020", "TF-160")
 async def test_a_failed_callback_is_3001_and_token_a_stays_good(running: Any) -> None:
     token_a = await invite(running)
     async with CpoBackend("NL*CPA") as cpo:
@@ -109,7 +109,7 @@ async def test_a_failed_callback_is_3001_and_token_a_stays_good(running: Any) ->
         await cpo.register(running.hub.versions_url, token_a)
 
 
-@pytest.mark.catalogue("CRED-022", "VER-024")
+@pytest.mark.catalogue("CRED-022", "TF-162")
 async def test_a_platform_that_offers_nothing_is_3003(running: Any) -> None:
     token_a = await invite(running)
     async with Bare("NL*CPA") as bare:
@@ -118,14 +118,46 @@ async def test_a_platform_that_offers_nothing_is_3003(running: Any) -> None:
     assert refused.value.answer.status_code == 3003
 
 
-@pytest.mark.catalogue("CRED-048", "CRED-049")
-async def test_only_invited_roles_that_nobody_else_holds_are_registered(running: Any, cpo: CpoBackend) -> None:
-    for code, role, asked in [("NL*AAA", "CPO", "NL*BBB"), ("NL*AAA", "EMSP", "NL*AAA"), ("NL*CPA", "CPO", "NL*CPA")]:
-        token_a = await invite(running, PartyId.parse(code), role)
-        async with CpoBackend(asked) as other:
-            with pytest.raises(Refused) as refused:
-                await other.register(running.hub.versions_url, token_a)
-        assert refused.value.answer.status_code == 2001
+@pytest.mark.parametrize(
+    ("code", "role", "asked"),
+    [
+        pytest.param("NL*AAA", "CPO", "NL*BBB", marks=pytest.mark.catalogue("CRED-049")),
+        pytest.param("NL*AAA", "EMSP", "NL*AAA", marks=pytest.mark.catalogue("CRED-049")),
+        pytest.param("NL*CPA", "CPO", "NL*CPA", marks=pytest.mark.catalogue("CRED-048", "CRED-054")),
+    ],
+)
+async def test_only_invited_roles_that_nobody_else_holds_are_registered(
+    running: Any, cpo: CpoBackend, code: str, role: str, asked: str
+) -> None:
+    holder = running.hub.directory.now.party(CPA).platform.id
+    token_a = await invite(running, PartyId.parse(code), role)
+    async with CpoBackend(asked) as other:
+        with pytest.raises(Refused) as refused:
+            await other.register(running.hub.versions_url, token_a)
+    assert (refused.value.answer.http_status, refused.value.answer.status_code) == (200, 2001)
+    assert running.hub.directory.now.party(CPA).platform.id == holder
+
+
+@pytest.mark.catalogue("CRED-048")
+async def test_the_same_codes_in_another_role_stay_where_they_are(running: Any, cpo: CpoBackend) -> None:
+    token_a = await invite(running, CPA, "EMSP")
+    async with Emsp("NL*CPA") as other:
+        with pytest.raises(Refused) as refused:
+            await other.register(running.hub.versions_url, token_a)
+    assert refused.value.answer.status_code == 2001
+    assert running.hub.directory.now.party(CPA).roles == {"CPO"}
+
+
+async def test_a_party_that_left_may_come_back_on_another_platform(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:
+    await cpo.leave()
+    await emsp.leave()
+    roles = [(CPA, "CPO"), (PartyId.parse("DE*MSA"), "CPO")]  # of two platforms that have left: so it is a third
+    token_a = await handshake.invite(running.hub, "their new back end", roles)
+    async with CpoBackend("NL*CPA", "DE*MSA") as new:
+        await new.register(running.hub.versions_url, token_a)
+        platforms = {running.hub.directory.now.party(code).platform.id for code, _ in roles}
+        assert len(platforms) == 1
+        assert running.hub.directory.now.party(CPA).platform.token_out == new.registered.token_in
 
 
 async def test_addresses_the_operator_did_not_allow_are_refused(running: Any, cpo: CpoBackend) -> None:
@@ -136,7 +168,7 @@ async def test_addresses_the_operator_did_not_allow_are_refused(running: Any, cp
     assert (answer.http_status, answer.status_code) == (200, 3001)
 
 
-@pytest.mark.catalogue("CRED-013")
+@pytest.mark.catalogue("CRED-001", "CRED-013")
 async def test_the_hub_starts_the_handshake(running: Any) -> None:
     async with Emsp("DE*MSA") as emsp:
         token_a, versions_url = emsp.invite()

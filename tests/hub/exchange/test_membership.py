@@ -133,8 +133,10 @@ async def test_removal_takes_all_that_is_the_platforms_and_leaves_money(
         session.add(Agreement(a="NL*CPA", b="DE*MSA"))
         for module in ("locations", "cdrs"):
             await owed.add(session, receiver="DE*MSA", owner="NL*CPA", module=module, key="X", correlation_id="c")
-    await membership.remove(hub, platform_of(hub, MSA))
-    assert (await emsp.send("GET", "locations", interface="SENDER", to=emsp.hub)).http_status == 401
+    old = emsp.registered.token_out
+    assert await membership.remove(hub, platform_of(hub, MSA)) is True
+    assert emsp.peer is None
+    assert (await emsp.call("GET", hub.versions_url, old)).http_status == 401
     assert (await cpo.send("GET", "tokens", interface="SENDER", to="DE*MSA")).status_code == 4001
     async with hub.db.session() as session:
         assert [party.code for party in await session.exec(select(Party))] == ["NL*CPA"]
@@ -155,3 +157,50 @@ async def test_an_invitation_is_withdrawn(running: Any) -> None:
         with pytest.raises(Refused) as refused:
             await cpo.register(hub.versions_url, token_a)
     assert refused.value.answer.http_status == 401
+
+
+async def test_what_is_not_admitted_any_more_is_out_at_once(running: Any, emsp: Emsp) -> None:
+    hub, cpb = running.hub, PartyId.parse("NL*CPB")
+    token_a = await handshake.invite(hub, "two", [(CPA, "CPO"), (cpb, "CPO")])
+    async with CpoBackend("NL*CPA", "NL*CPB") as cpo:
+        await cpo.register(hub.versions_url, token_a)
+        number = platform_of(hub, CPA)
+        async with hub.db.session() as session:
+            for module in ("tokens", "cdrs"):
+                await owed.add(session, receiver="NL*CPB", owner="DE*MSA", module=module, key="X", correlation_id="c")
+        await membership.admit(hub, number, [(CPA, "CPO"), (CPA, "EMSP")])
+        assert (await emsp.send("GET", "locations", interface="SENDER", to="NL*CPB")).status_code == 4001
+        assert (await emsp.send("GET", "locations", interface="SENDER", to="NL*CPA")).ok
+        assert await scalars(hub, "SELECT module FROM owed WHERE receiver = 'NL*CPB'") == ["cdrs"]
+        assert await scalars(hub, "SELECT receiver FROM lane ORDER BY 1") == ["DE*MSA", "NL*CPA"]
+        with pytest.raises(Refused):
+            await cpo.renew()
+        with pytest.raises(Conflict, match="no party"):
+            await membership.admit(hub, number, [(cpb, "CPO")])
+        await membership.admit(hub, number, [(CPA, "CPO"), (cpb, "CPO")])
+        await cpo.renew()
+        assert (await emsp.send("GET", "locations", interface="SENDER", to="NL*CPB")).ok
+
+
+async def test_an_invitation_to_come_back_is_withdrawn_and_the_platform_stays(running: Any, cpo: CpoBackend) -> None:
+    hub = running.hub
+    number = platform_of(hub, CPA)
+    await cpo.leave()
+    token_a = await handshake.invite(hub, "again", [(CPA, "CPO")])
+    await handshake.withdraw(hub, number)
+    assert (await cpo.call("GET", hub.versions_url, token_a)).http_status == 401
+    assert platform_of(hub, CPA) == number
+
+
+async def test_a_renewal_gives_no_partner_everything_anew(
+    running: Any, cpo: CpoBackend, emsp: Emsp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = running.hub
+    await scalars(hub, "DELETE FROM backfill")
+    await emsp.renew()
+    assert await scalars(hub, "SELECT module FROM backfill") == []
+    monkeypatch.setattr(emsp, "modules", tuple(offered for offered in Emsp.modules if offered[0] != "tariffs"))
+    await emsp.renew()
+    monkeypatch.setattr(emsp, "modules", Emsp.modules)
+    await emsp.renew()
+    assert await scalars(hub, "SELECT receiver || ' ' || module FROM backfill") == ["DE*MSA tariffs"]

@@ -73,6 +73,8 @@ def test_a_stopped_lane_and_a_silent_partner() -> None:
         ({"has_token": False}, "no valid token"),
         ({"token_ends": NOW + timedelta(hours=23)}, "its token ends at 2026-01-02 23:00 UTC"),
         ({"token_ends": NOW + timedelta(hours=25)}, ""),
+        ({"rolled_back": True}, "goes on with the old one"),
+        ({"rolled_back": True, "status": "SUSPENDED"}, ""),
         ({"status": "PLANNED", "has_token": False, "invited_until": NOW + timedelta(hours=5)}, "ends unused at"),
         ({"status": "PLANNED", "has_token": False, "invited_until": NOW + timedelta(days=5)}, ""),
     ],
