@@ -23,6 +23,7 @@ from hub.ocpi import headers, json
 from hub.ocpi.errors import OcpiError, UnknownToken
 from hub.ocpi.types import PartyId
 from hub.store import objects
+from hub.store.directory import TAKING_PART, Directory
 
 log = structlog.get_logger(__name__)
 
@@ -150,7 +151,7 @@ class Authoriser:
         async with self._hub.db.unit_of_work(owner) as session:
             rows = await objects.by_key(session, module.name, module.key(uid, KIND))
         directory = self._hub.directory.now
-        rows = [row for row in rows if directory.allows(PartyId.parse(row.owner), owner, module.name)]
+        rows = [row for row in rows if _is_good_for(directory, PartyId.parse(row.owner), owner)]
         if len({row.owner for row in rows}) != 1:
             return None
         token: dict[str, Any] = json.loads(rows[0].body.encode())
@@ -194,10 +195,16 @@ class Authoriser:
             owner = PartyId.of(str(verdict.token.get("country_code")), str(verdict.token.get("party_id")))
         except OcpiError:
             return UNKNOWN
-        if owner not in view.platform.parties:
+        if owner != answering and owner not in view.platform.parties:
             log.error("an eMSP answered for a token that is not its own", answering=str(answering), owner=str(owner))
             return UNKNOWN
         return verdict
+
+
+def _is_good_for(directory: Directory, emsp: PartyId, owner: PartyId) -> bool:
+    """Whether tokens of `emsp` open chargers of `owner`: it takes part, though it may be away, and the two agree."""
+    issuer = directory.party(emsp)
+    return issuer is not None and issuer.status in TAKING_PART and directory.allows(emsp, owner, "tokens")
 
 
 def alias() -> str:

@@ -22,7 +22,7 @@ from hub.bridge.rpc import CallError
 from hub.bridge.timing import Timing
 from hub.bridge.translate import STATUSES
 from hub.ocpi.types import PartyId
-from hub.store import charging, commands, stations
+from hub.store import bookings, charging, commands, stations
 from hub.store.chargers import Charging, Grant
 from hub.store.charging import Metered
 from hub.store.db import Database
@@ -154,6 +154,8 @@ class Events:
             verdict = Verdict("Invalid", verdict.token)
         row = _row(seat, start, tag, session_id, key, verdict, received)
         async with self._db.session() as session:
+            if verdict.accepted:
+                row |= await _taken_over(session, seat, start, tag, verdict)
             begun, _ = await charging.begin(session, row, self._timing.hold)
             if grant is not None:
                 await commands.use_grant(session, seat.station_id, tag)
@@ -243,6 +245,15 @@ def _row(
         "updated_at": received,
         "due_at": received if verdict.token else None,
     }
+
+
+async def _taken_over(session: AsyncSession, seat: Seat, start: v16.Start, tag: str, verdict: Verdict) -> Json:
+    """The Session of a reservation that turns into charging, and the reference given with it if none came later."""
+    held = await bookings.use(session, seat.station_id, start.connector, start.reservation, tag)
+    if held is None:
+        return {}
+    reference = verdict.authorization_reference or held.authorization_reference
+    return {"session_id": held.session_id, "authorization_reference": reference}
 
 
 def _end(row: Charging, stop: v16.Stop, received: datetime) -> Json:

@@ -95,6 +95,7 @@ class Outbox:
             result = await self._send(line, row)
             async with self._hub.db.session() as session:
                 in_time = await commands.answered(session, row.id or 0, result)
+                await control.settle(session, row, result, in_time)
             self._note(row, result, time.monotonic() - began)
             log.info("command answered", station=row.station_id, command=row.kind, **result, in_time=in_time,
                      correlation_id=row.correlation_id)  # fmt: skip
@@ -137,7 +138,7 @@ class Outbox:
     async def _report(self, row: StationCommand) -> None:
         """POST the CommandResult: one attempt, as the spec has it (CMD-056)."""
         sender, receiver = PartyId.parse(row.owner), PartyId.parse(row.sender)
-        taken = await callbacks.post_result(
+        taken = row.kind == control.RELEASE or await callbacks.post_result(
             self._hub, sender, receiver, row.response_url, row.result or TIMED_OUT, row.correlation_id
         )
         if not taken:

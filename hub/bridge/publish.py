@@ -25,12 +25,13 @@ from hub.bridge.timing import Timing
 from hub.exchange import cdr as cdrs
 from hub.exchange import keep, push
 from hub.exchange.context import Hub
-from hub.ocpi import json
+from hub.exchange.keep import Change
+from hub.ocpi import headers, json
 from hub.ocpi.errors import ConnectionProblem, OcpiError, RequestTimeout
 from hub.ocpi.module import Ref
 from hub.ocpi.types import PartyId, parse_datetime
-from hub.store import charging, stations
-from hub.store.chargers import Charging, Station
+from hub.store import bookings, charging, objects, stations
+from hub.store.chargers import Charging, Station, StationReservation
 from hub.store.stations import Claimed
 
 log = structlog.get_logger(__name__)
@@ -79,8 +80,10 @@ class Publisher:
         async with self._hub.db.session() as session:
             claims = await stations.claim_due(session, self._timing.lease)
             rows = await charging.claim_due(session, self._timing.lease)
-        await _side_by_side([self._evse(claim) for claim in claims] + [self._charging(row) for row in rows])
-        return bool(claims or rows)
+            held = await bookings.claim_due(session, self._timing.lease)
+        work = [self._evse(claim) for claim in claims] + [self._charging(row) for row in rows]
+        await _side_by_side(work + [self._reservation(row) for row in held])
+        return bool(claims or rows or held)
 
     # EVSE states
 
@@ -92,20 +95,25 @@ class Publisher:
             plugs = {plug.ocpp_connector_id: plug for plug in await stations.connectors(session, claim.station_id)}
             busy = {row.ocpp_connector_id for row in await charging.running(session, claim.station_id)}
             location = await self._location(session, station.owner, station.location_id)
+            key = self._hub.catalog["locations"].key(station.location_id)
+            is_public = await objects.is_broadcast(session, station.owner, "locations", key)
         if claim.connector not in plugs:
             return  # taken out of service a moment ago
         evse_uid = plugs[claim.connector].evse_uid
-        together = [
-            translate.Plug(plug.status, plug.status_at, plug.ocpp_connector_id in busy)
+        seen = [
+            (plug.evse_uid, translate.Plug(plug.status, plug.status_at, plug.ocpp_connector_id in busy))
             for plug in plugs.values()
-            if plug.evse_uid == evse_uid
         ]
+        together = [plug for uid, plug in seen if uid == evse_uid]
         status, next_look = translate.evse_status(station.away, station.status, together, now, self._timing.finishing)
+        if station.settings.get("shared"):
+            status = translate.beside(status, [plug for uid, plug in seen if uid != evse_uid])
         evse = translate.find_evse(location, evse_uid)
         if location is None or evse is None:
             log.warning("EVSE state not told: the location is not stored, put it", station=claim.station_id)
         elif status is not None and evse["status"] not in {status, *translate.SET_BY_OPERATOR}:
-            await self._patch(PartyId.parse(station.owner), str(location["id"]), evse, status, now)
+            owner, location_id = PartyId.parse(station.owner), str(location["id"])
+            await (self._patch if is_public else self._note)(owner, location_id, evse, status, now)
         async with self._hub.db.session() as session:
             await stations.looked(session, claim, next_look)
 
@@ -120,6 +128,14 @@ class Publisher:
         await push.patch(self._hub, call, module, Ref(owner, location_id, (str(evse["uid"]),)))
         log.info("EVSE state told", evse=evse["uid"], status=status, correlation_id=call.correlation_id)
 
+    async def _note(self, owner: PartyId, location_id: str, evse: Json, status: str, now: datetime) -> None:
+        """The same where the Location is private: nobody else hears of it (LOC-006)."""
+        ref = Ref(owner, location_id, (str(evse["uid"]),))
+        body = translate.evse_patch(status, max(now, parse_datetime(evse["last_updated"])))
+        change = Change("PATCH", self._hub.catalog["locations"], ref, body, str(owner), headers.new_id(), False)
+        async with self._hub.db.unit_of_work(owner) as session:
+            await keep.apply(session, change)
+
     # Sessions and CDRs
 
     async def _charging(self, row: Charging) -> None:
@@ -133,7 +149,7 @@ class Publisher:
         async with self._hub.db.session() as session:
             readings = await charging.readings(session, number)
         seen = sitting.picture(row, readings, place.plug[1], tariff)
-        later = row.published < row.changes and not await self._session(owner, receiver, seen)
+        later = row.published < row.changes and not await self._session(owner, receiver, sitting.session(seen))
         if seen.status == "COMPLETED" and row.cdr_state in (None, "ready"):
             later |= not await self._cdr(row, owner, receiver, seen, place)
         async with self._hub.db.session() as session:
@@ -145,18 +161,30 @@ class Publisher:
     def _quiet(self, connector: Json) -> timedelta:
         return self._timing.quiet_dc if connector.get("power_type") == "DC" else self._timing.quiet_ac
 
-    async def _session(self, owner: PartyId, receiver: PartyId, seen: Picture) -> bool:
-        """PUT the Session; False when it should be tried again soon."""
-        session_id = seen.sitting.session_id
+    async def _reservation(self, row: StationReservation) -> None:
+        """Tell the token's owner that a connector is kept free for it, or no longer."""
+        owner, receiver = PartyId.parse(row.owner), _owner_of(row.token)
+        async with self._hub.db.session() as session:
+            location = await self._location(session, row.owner, row.location_id)
+            plug = translate.find_connector(location, row.evse_uid, row.connector_id)
+            tariff = await self._tariff(session, owner, receiver, plug[1], row.began_at) if plug else None
+        told = await self._session(owner, receiver, sitting.reserved(row, tariff))
+        async with self._hub.db.session() as session:
+            if told:
+                await bookings.published(session, row)
+
+    async def _session(self, owner: PartyId, receiver: PartyId, body: Json) -> bool:
+        """PUT a Session; False when it should be tried again soon."""
+        session_id, status = str(body["id"]), str(body["status"])
         tail = f"/{'/'.join(owner)}/{session_id}"
-        body = json.dumps(sitting.session(seen))
+        text = json.dumps(body)
         try:
-            call = await party.call(self._hub, owner, "PUT", "sessions", "RECEIVER", to=receiver, tail=tail, body=body)
+            call = await party.call(self._hub, owner, "PUT", "sessions", "RECEIVER", to=receiver, tail=tail, body=text)
             await push.put(self._hub, call, self._hub.catalog["sessions"], Ref(owner, session_id))
         except OcpiError as error:
             log.warning("session not told", session=session_id, receiver=str(receiver), reason=str(error))
             return not isinstance(error, LATER)
-        log.info("session told", session=session_id, status=seen.status, correlation_id=call.correlation_id)
+        log.info("session told", session=session_id, status=status, correlation_id=call.correlation_id)
         return True
 
     async def _cdr(self, row: Charging, owner: PartyId, receiver: PartyId, seen: Picture, place: Place) -> bool:
@@ -195,21 +223,33 @@ class Publisher:
             await charging.published(session, row, self._timing.quiet_ac)
 
     async def _surroundings(self, row: Charging, owner: PartyId, receiver: PartyId) -> tuple[Place | None, Json | None]:
-        """The place and the tariff of a transaction; the tariff is settled when it is first found."""
+        """The place and the tariff of a transaction; both are settled when they are first found (CDR-027)."""
+        number = row.transaction_id or 0
         async with self._hub.db.session() as session:
-            location = await self._location(session, row.owner, row.location_id)
+            if row.place is not None:
+                location: Json | None = json.loads(row.place.encode())
+            else:
+                location = await self._location(session, row.owner, row.location_id)
             plug = translate.find_connector(location, row.evse_uid, row.connector_id)
             if location is None or plug is None:
                 return None, None
+            if row.place is None:
+                await charging.settle_place(session, number, json.dumps(translate.only(location, *plug)).decode())
             if row.tariff is not None:
                 return Place(location, plug), json.loads(row.tariff.encode())
-            module = self._hub.catalog["tariffs"]
-            names = [str(name) for name in plug[1].get("tariff_ids") or ()]
-            stored = [await keep.visible(session, module, Ref(owner, name), receiver) for name in names]
-            tariff = sitting.choose_tariff([each for each in stored if each is not None], row.started_at)
+            tariff = await self._tariff(session, owner, receiver, plug[1], row.started_at)
             if tariff is not None:
-                await charging.settle_tariff(session, row.transaction_id or 0, json.dumps(tariff).decode())
+                await charging.settle_tariff(session, number, json.dumps(tariff).decode())
         return Place(location, plug), tariff
+
+    async def _tariff(
+        self, session: AsyncSession, owner: PartyId, receiver: PartyId, connector: Json, at: datetime
+    ) -> Json | None:
+        """The tariff of a Connector for a driver of `receiver`."""
+        module = self._hub.catalog["tariffs"]
+        names = [str(name) for name in connector.get("tariff_ids") or ()]
+        stored = [await keep.visible(session, module, Ref(owner, name), receiver) for name in names]
+        return sitting.choose_tariff([each for each in stored if each is not None], at)
 
     async def _location(self, session: AsyncSession, owner: str, location_id: str) -> Json | None:
         party_id = PartyId.parse(owner)

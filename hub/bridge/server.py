@@ -37,7 +37,7 @@ from hub.exchange.context import Hub
 from hub.ocpi.proxies import client_address
 from hub.ocpi.types import PartyId
 from hub.settings import Settings
-from hub.store import charging, commands, stations
+from hub.store import bookings, charging, commands, stations
 from hub.store.chargers import Station
 from hub.store.heartbeats import Pulse
 from modules.catalog import CATALOG
@@ -237,6 +237,7 @@ class Bridge:
                     gone = await stations.mark_away(session, self._timing.grace)
                     await charging.assume_stops(session, self._timing.hold, self._timing.hold_away)
                     await commands.forget_old_grants(session)
+                    await bookings.expire(session)
             except Exception as error:  # the database may be away; nothing is concluded from that
                 log.warning("nobody looked after, will try again", error=repr(error))
                 continue

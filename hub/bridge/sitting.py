@@ -11,7 +11,7 @@ from hub.bridge import translate
 from hub.bridge.meter import Energy, Point
 from hub.bridge.translate import Mark, Period, Sitting
 from hub.ocpi.types import PartyId, parse_datetime
-from hub.store.chargers import Charging, Reading
+from hub.store.chargers import Charging, Reading, StationReservation
 
 Json = dict[str, Any]
 
@@ -92,6 +92,25 @@ def session(seen: Picture) -> Json:
     tariff_id = str(seen.tariff["id"]) if seen.tariff else None
     listed = translate.charging_periods(seen.periods, tariff_id)
     return translate.session(seen.sitting, seen.status, seen.place, seen.amount, listed)
+
+
+def reserved(row: StationReservation, tariff: Json | None) -> Json:
+    """The Session of a reservation: RESERVATION, or COMPLETED when no charging followed (SES-007..SES-010)."""
+    over = row.state != "active"
+    sitting = Sitting(
+        owner=PartyId.parse(row.owner),
+        session_id=row.session_id,
+        token=row.token,
+        auth_method="COMMAND",
+        authorization_reference=row.authorization_reference,
+        begun=row.began_at,
+        ended=row.updated_at if over else None,
+        updated=row.updated_at,
+        currency=str(tariff["currency"]) if tariff else CURRENCY_UNTOLD,
+    )
+    place = {"location_id": row.location_id, "evse_uid": row.evse_uid, "connector_id": row.connector_id}
+    nothing = Energy((Point(row.began_at, Decimal(0)),))
+    return translate.session(sitting, "COMPLETED" if over else "RESERVATION", place, nothing, [])
 
 
 def bill(seen: Picture, cdr_id: str, location: Json, plug: tuple[Json, Json], remark: str | None) -> Bill:

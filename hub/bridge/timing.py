@@ -41,7 +41,9 @@ class Timing:
     grant: timedelta = timedelta(seconds=180)
     """From a card that was accepted to the plug: ConnectionTimeOut and a margin."""
     command_grant: timedelta = timedelta(minutes=15)
-    """The same after START_SESSION."""
+    """The same after START_SESSION with an RFID card: for so long its eMSP is not asked (CMD-035)."""
+    app_grant: timedelta = timedelta(hours=24)
+    """The same for tokens of apps, for which nobody is ever asked."""
     call: timedelta = timedelta(seconds=30)
     """A station has this long to answer a CALL."""
     command: timedelta = timedelta(seconds=35)

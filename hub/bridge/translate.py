@@ -82,6 +82,12 @@ def evse_status(
     return next((status for status in _PRIORITY if status in found), None), next_look
 
 
+def beside(status: str | None, others: Iterable[Plug]) -> str | None:
+    """The status of an EVSE whose power unit others share: out of service while one of them is in use (LOC-011)."""
+    in_use = any(plug.busy or STATUSES.get(plug.status or "") == "CHARGING" for plug in others)
+    return "INOPERATIVE" if in_use and status == "AVAILABLE" else status
+
+
 def evse_patch(status: str, at: datetime) -> Json:
     """The body of a PATCH of an EVSE."""
     return {"status": status, "last_updated": format_datetime(at)}
@@ -99,6 +105,11 @@ def find_connector(location: Json | None, evse_uid: str | None, connector_id: st
         if evse and same(connector["id"], connector_id):
             return evse, connector
     return None
+
+
+def only(location: Json, evse: Json, connector: Json) -> Json:
+    """A Location with nothing but this EVSE and this Connector."""
+    return {**location, "evses": [{**evse, "connectors": [connector]}]}
 
 
 def limit_w(connector: Json) -> Decimal:

@@ -68,6 +68,7 @@ class Start:
     meter_start: Decimal | None
     at: Moment
     told_at: str
+    reservation: int | None
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def start(payload: Mapping[str, Any], received: datetime) -> Start:
     told_at = _text(payload, "timestamp") or ""
     connector = _integer(payload, "connectorId") or 0
     id_tag = _text(payload, "idTag") or ""
-    return Start(connector, id_tag, _number(payload, "meterStart"), moment(told_at, received), told_at)
+    at, reservation = moment(told_at, received), _integer(payload, "reservationId")
+    return Start(connector, id_tag, _number(payload, "meterStart"), at, told_at, reservation)
 
 
 def meter_values(payload: Mapping[str, Any], received: datetime) -> Meter:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from hub.cli import commands, health, processes, sandbox, words
+from hub.cli import commands, conformance, health, processes, sandbox, words
 from hub.settings import OperatorError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(processes.app)
 app.add_typer(health.app)
 app.add_typer(commands.app)
+app.add_typer(conformance.app)
 app.add_typer(sandbox.app)
 
 

@@ -50,12 +50,30 @@ def list_newest(
     """List the held CDRs, then the newest of the ledger.
 
     delivered: the receiver has it. custody: the hub has it and brings it as soon as it can. parked: the receiver
-    refused it too often. held: it could not be finished, and was not guessed.
+    refused it too often. held: it could not be finished, and was not guessed. Findings, in full with --json, are
+    what the hub noticed and told the sender.
     """
     query: dict[str, str | int | None] = {"owner": owner, "receiver": receiver, "state": state, "limit": limit}
     answer = client.ask(data, "GET", "/cdrs", query=query)
     headings = ("OWNER", "RECEIVER", "ID", "ENDED", "KWH", "EXCL. VAT", "INCL. VAT", "STATE")
     tables.show(answer, json, tables.table(headings, map(_row, answer.value), "no CDR"))
+
+
+@app.command()
+def credit(
+    owner: Annotated[str, typer.Argument(help="The hosted CPO, like NL*LOC.")],
+    cdr_id: Annotated[str, typer.Argument(metavar="ID", help="The CDR to take back.")],
+    data: Data = None,
+    json: AsJson = False,
+) -> None:
+    """Take back a CDR of a hosted CPO: its eMSP gets a Credit CDR over the same amount.
+
+    A CDR that was sent is never changed. This cannot be undone.
+    """
+    answer = client.ask(data, "POST", f"/cdrs/{client.segment(owner)}/{client.segment(cdr_id)}/credit")
+    made = answer.value
+    amount = f"{made['total_excl_vat']} {made['currency']}"
+    tables.show(answer, json, [f"Credit CDR {made['id']} over {amount} without VAT is on its way"])
 
 
 @app.command()
@@ -89,5 +107,7 @@ def _row(cdr: dict[str, Any]) -> tuple[object, ...]:
     prices = [None if cdr[n] is None else f"{cdr[n]} {cdr['currency']}" for n in ("total_excl_vat", "total_incl_vat")]
     name = cdr["id"] or f"(session {cdr['session_id']})"
     state = f"{cdr['state']}: {cdr['reason']}" if cdr["reason"] else cdr["state"]
+    if cdr["findings"]:
+        state += f" ({len(cdr['findings'])} findings)"
     ended = tables.moment(cdr["end_date_time"])
     return cdr["owner"], cdr["receiver"], name, ended, cdr["total_energy"], *prices, state

@@ -22,6 +22,9 @@ def add(
         typer.Option("--evse", metavar="UID", help="An EVSE it is; repeat in the order of its connectors.",
                      show_default="all free ones"),
     ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="One power unit serves all its connectors: one at a time can be used.")
+    ] = False,
     data: Data = None,
     json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -29,7 +32,7 @@ def add(
 
     Its connectors 1, 2, ... stand for the EVSEs in their order. The password is shown this once.
     """
-    order: dict[str, object] = {"station_id": station, "party": party, "location_id": location}
+    order: dict[str, object] = {"station_id": station, "party": party, "location_id": location, "shared": shared}
     answer = client.ask(data, "POST", "/chargers", order | ({"evse_uids": evse} if evse else {}))
     tables.show(answer, json, _to_enter(answer.value))
 

@@ -14,21 +14,27 @@ from hub.cli import (
     objects,
     openapi,
     parties,
+    peers,
     platforms,
+    probe,
+    pulls,
     status,
     trace,
 )
 
 app = typer.Typer()
-for single in (invitations.app, trace.app, status.app, doctor.app, alerts.app):
+for single in (invitations.app, trace.app, status.app, doctor.app, alerts.app, peers.single, probe.app):
     app.add_typer(single)
+app.add_typer(invitations.invitations, name="invitation")
 app.add_typer(platforms.app, name="platform")
 app.add_typer(parties.app, name="party")
+app.add_typer(peers.app, name="peer")
 app.add_typer(agreements.app, name="agreement")
 app.add_typer(objects.locations, name="location")
 app.add_typer(objects.tariffs, name="tariff")
 app.add_typer(chargers.app, name="charger")
 app.add_typer(cdrs.app, name="cdr")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(pulls.app, name="pull")
 app.add_typer(config.app, name="config")
 app.add_typer(openapi.app, name="openapi")

@@ -1,6 +1,7 @@
 """`knutpunkt location` and `knutpunkt tariff`: what hosted parties publish."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,18 +22,26 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so
 
 
 @locations.command("put")
-def put_location(file: File, data: Data = None, json: AsJson = False) -> None:
+def put_location(
+    file: File,
+    private: Annotated[
+        bool, typer.Option("--private", help="Keep it for its own chargers: a home or company site, not for roaming.")
+    ] = False,
+    data: Data = None,
+    json: AsJson = False,
+) -> None:
     """Store a Location with its EVSEs and send it to everybody who may have it.
 
-    `last_updated` may be left out, at every level; the hub then takes the time of the put.
+    `last_updated` may be left out, at every level; the hub then takes the time of the put. Of a private one, partners
+    get only the Sessions and CDRs of their own drivers.
     """
-    _put("location", file, data, json)
+    _put("location", file, data, json, {"private": "true"} if private else {})
 
 
 @tariffs.command("put")
 def put_tariff(file: File, data: Data = None, json: AsJson = False) -> None:
     """Store a Tariff and send it to everybody who may have it. `last_updated` may be left out."""
-    _put("tariff", file, data, json)
+    _put("tariff", file, data, json, {})
 
 
 @locations.command("list")
@@ -40,7 +49,7 @@ def list_locations(
     owner: Owner = None, after: After = 0, limit: Limit = 100, data: Data = None, json: AsJson = False
 ) -> None:
     """List the Locations that the hub keeps, hosted or from partners."""
-    headings = ("OWNER", "ID", "FOR", "NAME", "CITY", "EVSES", "LAST UPDATED")
+    headings = ("OWNER", "ID", "FOR", "NAME", "CITY", "EVSES", "NOW", "LAST UPDATED")
     _list("location", headings, _location, owner, after, limit, data, json)
 
 
@@ -67,10 +76,11 @@ def remove_tariff(
     )
 
 
-def _put(kind: str, file: Path, data: Path | None, json: bool) -> None:
-    answer = client.ask(data, "PUT", f"/{kind}s", files.read(file))
+def _put(kind: str, file: Path, data: Path | None, json: bool, query: dict[str, str]) -> None:
+    answer = client.ask(data, "PUT", f"/{kind}s", files.read(file), query=query)
     done = answer.value
-    lines = [f"{kind} {done['id']} of {done['owner']} is {'new' if done['created'] else 'stored'}", _trace(done)]
+    state = "new" if done["created"] else "stored"
+    lines = [f"{kind} {done['id']} of {done['owner']} is {state}", "no partner sees it" if query else _trace(done)]
     if done["kept_newer"]:
         lines.append(f"kept as they are, newer than the file: {tables.plain(done['kept_newer'])}")
     lines += [f"warning: {tables.plain(warning)}" for warning in done["warnings"]]
@@ -99,9 +109,11 @@ def _list(
 
 
 def _location(item: dict[str, Any]) -> tuple[object, ...]:
+    from modules.locations import hours
+
     found = item["object"]
-    evses = len(found.get("evses") or ())
-    return *_who(item), found.get("name"), found.get("city"), evses, tables.moment(item["last_updated"])
+    evses, opened = len(found.get("evses") or ()), hours.now(found, datetime.now(UTC))
+    return *_who(item), found.get("name"), found.get("city"), evses, opened, tables.moment(item["last_updated"])
 
 
 def _tariff(item: dict[str, Any]) -> tuple[object, ...]:

@@ -3,7 +3,8 @@
 An intent is recorded before the CDR goes out. The ledger entry is written on the receiver's 1xxx, or when the hub
 takes *custody*: the receiver is away, so the hub answers 1000 itself and owes the CDR to it. A repeated POST with the
 same content is answered like the first one; another content under the same id is refused (CDR-023, CDR-024). A CDR
-whose every attempt was clearly refused may come again corrected.
+whose every attempt was clearly refused may come again corrected. What the hub notices about a CDR it tells the sender
+in status_message and keeps for the operator; it never holds one back for that (`cdr_findings`).
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Any
 import structlog
 
 from hub.delivery import owed
-from hub.exchange import auth, forward, routing
+from hub.exchange import auth, cdr_findings, forward, open_routing, routing
 from hub.exchange.call import Call, Reply, answer, answer_bytes
 from hub.exchange.context import Hub
 from hub.exchange.routing import Direct
@@ -25,6 +26,7 @@ from hub.ocpi.errors import ConnectionProblem, InvalidParameters, NotFound, Requ
 from hub.ocpi.module import Module
 from hub.ocpi.types import PartyId, check, parse_datetime
 from hub.store import ledger, messages
+from hub.store.db import Statements
 from hub.store.directory import PartyView
 from hub.store.outgoing import Identity
 
@@ -39,7 +41,9 @@ async def post(hub: Hub, call: Call) -> Reply:
     """POST a CDR: 201 with a Location of the hub; 2001 when it contradicts one that is known."""
     module = hub.catalog["cdrs"]
     body = call.json_object()
-    check(module.model, body)
+    oddities = check(module.model, body)
+    if oddities and call.platform.strict:
+        raise InvalidParameters(str(oddities[0]))
     owner = PartyId.of(body["country_code"], body["party_id"])
     if owner != call.sender:
         raise InvalidParameters("country_code, party_id: not those of the calling party")
@@ -47,17 +51,20 @@ async def post(hub: Hub, call: Call) -> Reply:
     auth.may_own(hub, owner, module)
     key, digest = module.key_of(body), hashlib.sha256(canonical(body)).digest()
     entry = facts(body, target.code, key, digest)  # before it goes out: what cannot be entered must not be delivered
+    noticed = [*map(str, oddities), *cdr_findings.of(body)]
     known = await _claim(hub, call, key, digest, str(target.code))
     if known is not None:
         answering = target.code if known.state == "delivered" else hub.code
         reply = answer(call, answering, Location=_location(hub, known.public_id))
         return hub.answered(call, messages.REPEAT, reply, about=_about(entry), detail=messages.IN_LEDGER)
-    if call.platform.hosted:
+    async with hub.db.unit_of_work() as session:
+        entry["findings"] = await findings(session, body, entry, noticed)
+    if call.platform.hosted and not target.behind:
         return await _take_custody(hub, call, target, entry)
     try:
         sent = await forward.send(hub, call, target, forward.url_at(call, target), call.body, about=_about(entry))
     except (ConnectionProblem, RequestTimeout) as error:
-        if not hub.directory.now.option(owner, target.code, "custody"):
+        if target.behind or not hub.directory.now.option(owner, target.code, "custody"):
             state = "refused" if isinstance(error, ConnectionProblem) else "ambiguous"
             async with hub.db.unit_of_work() as session:
                 await ledger.settle(session, str(owner), key, state)
@@ -89,7 +96,7 @@ async def fetch(hub: Hub, call: Call, public_id: str) -> Reply:
 def _may_look(hub: Hub, call: Call, target: PartyView, url: str) -> bool:
     """Whether the receiver's own copy may be asked for now; else the ledger answers."""
     allowed = hub.directory.now.allows(call.sender, target.code, "cdrs")
-    return allowed and target.platform.status == "CONNECTED" and forward.same_host(target.platform, url)
+    return allowed and target.status == "CONNECTED" and forward.same_host(target.platform, url)
 
 
 def canonical(body: Any) -> bytes:
@@ -109,15 +116,14 @@ def _canonical(value: Any) -> Any:
 
 def _receiver(hub: Hub, call: Call, module: Module, body: dict[str, Any]) -> PartyView:
     """The party in TO, else the owner of cdr_token (CDR-004); a receiver that is only away is still the receiver."""
-    token = body["cdr_token"]
-    to = call.to or PartyId.of(token["country_code"], token["party_id"])
-    if to == hub.code:
+    to = call.to or open_routing.token_owner(body, module)
+    if to is None or to == hub.code:
         raise InvalidParameters("OCPI-to-party-id: a CDR is for one receiver and is not broadcast")
     try:
         route = routing.decide(hub.directory.now, replace(call, to=to), module, hub.code)
     except ConnectionProblem:
         away = hub.directory.now.party(to)
-        if away is None or away.platform.status != "OFFLINE":
+        if away is None or away.behind or away.status != "OFFLINE":
             raise
         return away
     if not isinstance(route, Direct):
@@ -152,32 +158,59 @@ def _unchanged(known: ledger.Recorded, digest: bytes, receiver: str) -> ledger.R
     return known
 
 
+async def findings(session: Statements, body: dict[str, Any], entry: dict[str, Any], noticed: list[str]) -> list[str]:
+    """What was noticed about a CDR, and what its owner's others in the ledger make of it (CDR-041)."""
+    found = list(noticed)
+    owner, key, credited, billed = entry["owner"], entry["key"], entry["credit_of"], entry["session_key"]
+    if credited:
+        original = await ledger.find(session, owner, credited)
+        found += cdr_findings.of_credit(body, json.loads(original.body.encode()) if original else None)
+        if await ledger.is_credited(session, owner, credited, key):
+            found.append("credit_reference_id: this CDR is credited already")
+    elif billed and await ledger.is_billed(session, owner, billed, key):
+        found.append("session_id: another CDR bills this session already")
+    if found:
+        log.warning("CDR with findings", owner=owner, receiver=entry["receiver"], findings=found)
+    return found[: cdr_findings.AT_MOST]
+
+
+def _telling(reply: Reply, found: list[str]) -> Reply:
+    """The answer with the findings in its status_message; its codes and data stay."""
+    if not found:
+        return reply
+    body = json.loads(reply.body)
+    told = f"the hub noticed: {'; '.join(found)}"
+    said = body.get("status_message")
+    return replace(reply, body=json.dumps({**body, "status_message": f"{said} / {told}" if said else told}))
+
+
 async def _record_delivered(hub: Hub, call: Call, entry: dict[str, Any], reply: Reply, location: str | None) -> Reply:
     async with hub.db.unit_of_work() as session:
         public_id = await ledger.record(session, entry, call.body.decode(), "delivered", location)
         await ledger.settle(session, str(call.sender), entry["key"], "done")
     hop = call.hop(hub.code, messages.KEEP, about=_about(entry), detail=messages.IN_LEDGER)
     hub.journal.note(hop._replace(receiver=entry["receiver"]))
-    return Reply(reply.http_status, reply.body, {**reply.headers, "Location": _location(hub, public_id)})
+    told = _telling(reply, entry["findings"])
+    return replace(told, headers={**reply.headers, "Location": _location(hub, public_id)})
 
 
 async def _take_custody(hub: Hub, call: Call, target: PartyView, entry: dict[str, Any]) -> Reply:
     async with hub.db.unit_of_work() as session:
-        public_id = await ledger.record(session, entry, call.body.decode(), "custody", None)
-        await ledger.settle(session, str(call.sender), entry["key"], "done")
-        await owed.add(
-            session,
-            receiver=str(target.code),
-            owner=str(call.sender),
-            module="cdrs",
-            key=entry["key"],
-            correlation_id=call.correlation_id,
-        )
+        public_id = await enter(session, entry, call.body.decode(), call.correlation_id)
     hub.bell.ring()
-    reply = answer(call, hub.code, http_status=201, Location=_location(hub, public_id))
+    reply = _telling(answer(call, hub.code, http_status=201, Location=_location(hub, public_id)), entry["findings"])
     return hub.answered(
         replace(call, to=target.code), messages.CUSTODY, reply, about=_about(entry), detail=messages.IN_LEDGER
     )
+
+
+async def enter(session: Statements, entry: dict[str, Any], body: str, correlation_id: str) -> str:
+    """Enter a CDR into the ledger, in custody: the hub owes it to its receiver from now on. Its public id."""
+    public_id = await ledger.record(session, entry, body, "custody", None)
+    await ledger.settle(session, entry["owner"], entry["key"], "done")
+    names = {"receiver": entry["receiver"], "owner": entry["owner"], "module": "cdrs", "key": entry["key"]}
+    await owed.add(session, **names, correlation_id=correlation_id)
+    return public_id
 
 
 def _about(entry: dict[str, Any]) -> Identity:
@@ -206,6 +239,7 @@ def facts(body: dict[str, Any], receiver: PartyId, key: str, digest: bytes) -> d
         "start_date_time": parse_datetime(body["start_date_time"]),
         "end_date_time": parse_datetime(body["end_date_time"]),
         "last_updated": parse_datetime(body["last_updated"]),
+        "findings": [],
     }
 
 

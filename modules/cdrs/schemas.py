@@ -1,5 +1,9 @@
 """A CDR, and the classes that Sessions share with it. Source: mod_cdrs.asciidoc."""
 
+from typing import Self
+
+from pydantic import model_validator
+
 from hub.ocpi.classes import Price
 from hub.ocpi.enums import (
     AuthMethod,
@@ -10,6 +14,8 @@ from hub.ocpi.enums import (
     TokenType,
 )
 from hub.ocpi.types import (
+    Base64String512,
+    Base64String5000,
     Boolean,
     CiString2,
     CiString3,
@@ -17,6 +23,7 @@ from hub.ocpi.types import (
     CiString36,
     CiString39,
     CiString48,
+    Currency,
     DateTime,
     Id39,
     Int,
@@ -31,6 +38,7 @@ from hub.ocpi.types import (
     String255,
     String512,
     String5000,
+    oddity,
 )
 from modules.locations.schemas import GeoLocation
 from modules.tariffs.schemas import Tariff
@@ -41,6 +49,13 @@ class CdrDimension(Schema):
 
     type: CdrDimensionType
     volume: Number
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        """CDR-050."""
+        if self.type is CdrDimensionType.STATE_OF_CHARGE and not 0 <= self.volume <= 100:
+            raise oddity("volume of STATE_OF_CHARGE must be between 0 and 100")
+        return self
 
 
 class CdrLocation(Schema):
@@ -85,7 +100,7 @@ class SignedValue(Schema):
 
     nature: CiString32
     plain_data: String5000
-    signed_data: String5000
+    signed_data: Base64String5000
 
 
 class SignedData(Schema):
@@ -93,9 +108,13 @@ class SignedData(Schema):
 
     encoding_method: CiString36
     encoding_method_version: Int | None = None
-    public_key: String512 | None = None
+    public_key: Base64String512 | None = None
     signed_values: Some[SignedValue]
     url: String512 | None = None
+
+
+ID_LENGTH = 36
+"""Of a CDR that is no Credit CDR (CDR-026)."""
 
 
 class CDR(Schema):
@@ -112,7 +131,7 @@ class CDR(Schema):
     authorization_reference: CiString36 | None = None
     cdr_location: CdrLocation
     meter_id: String255 | None = None
-    currency: String3
+    currency: Currency
     tariffs: Many[Tariff] = None
     charging_periods: Some[ChargingPeriod]
     signed_data: SignedData | None = None
@@ -131,3 +150,12 @@ class CDR(Schema):
     credit_reference_id: CiString39 | None = None
     home_charging_compensation: Boolean | None = None
     last_updated: DateTime
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """CDR-026, CDR-039."""
+        if bool(self.credit) != bool(self.credit_reference_id):
+            raise oddity("credit true and credit_reference_id go together")
+        if not self.credit and len(self.id) > ID_LENGTH:
+            raise oddity(f"id is longer than {ID_LENGTH} characters, which only a Credit CDR's may be")
+        return self

@@ -1,6 +1,10 @@
 """A Location holds EVSEs, an EVSE holds Connectors. Source: mod_locations.asciidoc."""
 
-from typing import Annotated
+import functools
+import zoneinfo
+from typing import Annotated, Self
+
+from pydantic import model_validator
 
 from hub.ocpi.classes import DisplayText
 from hub.ocpi.enums import (
@@ -24,43 +28,61 @@ from hub.ocpi.types import (
     CiString4,
     CiString36,
     CiString48,
+    Country,
     DateTime,
     Id36,
     Int,
     Int1,
     Int5,
+    Latitude,
+    Longitude,
     Many,
     Number,
     Schema,
     Some,
-    String3,
     String4,
-    String5,
     String10,
-    String11,
     String16,
     String45,
     String64,
     String100,
     String255,
     Structural,
+    Time5,
     Url,
+    oddity,
 )
+
+
+def _on_earth(latitude: str, longitude: str) -> None:
+    """LOC-070."""
+    if abs(float(latitude)) > 90 or abs(float(longitude)) > 180:
+        raise oddity("latitude goes to 90 and longitude to 180 degrees: are the two swapped?")
 
 
 class GeoLocation(Schema):
     """A point on earth, WGS 84, as text. Source: mod_locations.asciidoc > GeoLocation class."""
 
-    latitude: String10
-    longitude: String11
+    latitude: Latitude
+    longitude: Longitude
+
+    @model_validator(mode="after")
+    def _is_on_earth(self) -> Self:
+        _on_earth(self.latitude, self.longitude)
+        return self
 
 
 class AdditionalGeoLocation(Schema):
     """An entrance, a pay machine. Source: mod_locations.asciidoc > AdditionalGeoLocation class."""
 
-    latitude: String10
-    longitude: String11
+    latitude: Latitude
+    longitude: Longitude
     name: DisplayText | None = None
+
+    @model_validator(mode="after")
+    def _is_on_earth(self) -> Self:
+        _on_earth(self.latitude, self.longitude)
+        return self
 
 
 class Image(Schema):
@@ -110,8 +132,17 @@ class RegularHours(Schema):
     """A stretch of a weekday (1 is Monday), local time. Source: mod_locations.asciidoc > RegularHours class."""
 
     weekday: Int1
-    period_begin: String5
-    period_end: String5
+    period_begin: Time5
+    period_end: Time5
+
+    @model_validator(mode="after")
+    def _is_a_stretch_of_a_day(self) -> Self:
+        """LOC-075."""
+        if not 1 <= self.weekday <= 7:
+            raise oddity("weekday goes from 1 (Monday) to 7 (Sunday)")
+        if self.period_end <= self.period_begin:
+            raise oddity("period_end must be later than period_begin")
+        return self
 
 
 class ExceptionalPeriod(Schema):
@@ -129,6 +160,15 @@ class Hours(Schema):
     exceptional_openings: Many[ExceptionalPeriod] = None
     exceptional_closings: Many[ExceptionalPeriod] = None
 
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        """LOC-072."""
+        if self.twentyfourseven and self.regular_hours:
+            raise oddity("regular_hours are not given with twentyfourseven")
+        if not self.twentyfourseven and not self.regular_hours:
+            raise oddity("regular_hours are needed unless it is open twentyfourseven")
+        return self
+
 
 class PublishTokenType(Schema):
     """Whom an unpublished Location may be shown to. Source: mod_locations.asciidoc > PublishTokenType class."""
@@ -138,6 +178,17 @@ class PublishTokenType(Schema):
     visual_number: String64 | None = None
     issuer: String64 | None = None
     group_id: CiString36 | None = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        """LOC-077, LOC-078."""
+        if not (self.uid or self.visual_number or self.group_id):
+            raise oddity("at least one of uid, visual_number and group_id is needed")
+        if self.uid and not self.type:
+            raise oddity("uid needs a type")
+        if self.visual_number and not self.issuer:
+            raise oddity("visual_number needs an issuer")
+        return self
 
 
 class StatusSchedule(Schema):
@@ -194,7 +245,7 @@ class Location(Schema):
     city: String45
     postal_code: String10 | None = None
     state: String45 | None = None
-    country: String3
+    country: Country
     coordinates: GeoLocation
     related_locations: Many[AdditionalGeoLocation] = None
     parking_type: ParkingType | None = None
@@ -210,3 +261,18 @@ class Location(Schema):
     images: Many[Image] = None
     energy_mix: EnergyMix | None = None
     last_updated: DateTime
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """LOC-037, LOC-041."""
+        if self.publish and self.publish_allowed_to:
+            raise oddity("publish_allowed_to is for Locations with publish false")
+        if _zones() and self.time_zone not in _zones():
+            raise oddity("time_zone must be a name of the IANA time zone database, like Europe/Amsterdam")
+        return self
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    """The names that this machine knows; none where it has no time zone database."""
+    return frozenset(zoneinfo.available_timezones())

@@ -1,10 +1,16 @@
 """A Tariff holds elements, an element holds price components. Source: mod_tariffs.asciidoc."""
 
+from typing import Self
+
+from pydantic import model_validator
+
 from hub.ocpi.classes import DisplayText, Price
 from hub.ocpi.enums import DayOfWeek, ReservationRestrictionType, TariffDimensionType, TariffType
 from hub.ocpi.types import (
     CiString2,
     CiString3,
+    Currency,
+    Date10,
     DateTime,
     Id36,
     Int,
@@ -12,10 +18,9 @@ from hub.ocpi.types import (
     Number,
     Schema,
     Some,
-    String3,
-    String5,
-    String10,
+    Time5,
     Url,
+    oddity,
 )
 from modules.locations.schemas import EnergyMix
 
@@ -32,10 +37,10 @@ class PriceComponent(Schema):
 class TariffRestrictions(Schema):
     """When an element applies; all have to hold. Source: mod_tariffs.asciidoc > TariffRestrictions class."""
 
-    start_time: String5 | None = None
-    end_time: String5 | None = None
-    start_date: String10 | None = None
-    end_date: String10 | None = None
+    start_time: Time5 | None = None
+    end_time: Time5 | None = None
+    start_date: Date10 | None = None
+    end_date: Date10 | None = None
     min_kwh: Number | None = None
     max_kwh: Number | None = None
     min_current: Number | None = None
@@ -54,6 +59,15 @@ class TariffElement(Schema):
     price_components: Some[PriceComponent]
     restrictions: TariffRestrictions | None = None
 
+    @model_validator(mode="after")
+    def _prices_what_a_reservation_has(self) -> Self:
+        """TAR-035."""
+        if self.restrictions is not None and self.restrictions.reservation is not None:
+            found = {component.type for component in self.price_components}
+            if not found <= {TariffDimensionType.FLAT, TariffDimensionType.TIME}:
+                raise oddity("with a reservation restriction there are only FLAT and TIME components")
+        return self
+
 
 class Tariff(Schema):
     """What charging costs. Source: mod_tariffs.asciidoc > Tariff Object."""
@@ -61,7 +75,7 @@ class Tariff(Schema):
     country_code: CiString2
     party_id: CiString3
     id: Id36
-    currency: String3
+    currency: Currency
     type: TariffType | None = None
     tariff_alt_text: Many[DisplayText] = None
     tariff_alt_url: Url | None = None

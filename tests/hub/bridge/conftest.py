@@ -23,6 +23,7 @@ from hub.admin.chargers import ChargerOrder
 from hub.admin.parties import PartyOrder
 from hub.bridge.server import Bridge
 from hub.bridge.timing import Timing
+from hub.delivery.engine import Engine
 from hub.exchange import handshake
 from hub.exchange.context import Hub
 from hub.ocpi import json as ocpi_json
@@ -33,7 +34,7 @@ from hub.sandbox.emsp import Emsp
 from hub.store.chargers import Charging, HeldCdr
 from hub.store.ledger import CdrBody
 from hub.store.objects import KeptObject
-from modules.catalog import LOCATIONS, TARIFFS
+from modules.catalog import CATALOG, LOCATIONS, TARIFFS
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -185,6 +186,40 @@ async def stage(hub: Hub, password: str, emsp: Emsp) -> AsyncIterator[Stage]:
     """The hub with its parties and a bridge in this process."""
     async with Bridge.running(hub, "127.0.0.1", 0, TIMING) as bridge:
         yield Stage(hub, emsp, password, bridge.port, bridge)
+
+
+@pytest.fixture
+async def lanes(stage: Stage) -> AsyncIterator[None]:
+    """What is owed goes out, as by a worker."""
+    hub = stage.hub
+    engine = Engine(
+        db=hub.db,
+        outbound=hub.outbound,
+        directory=hub.directory,
+        catalog=CATALOG,
+        code=hub.code,
+        note=lambda *_: None,
+    )
+
+    async def ring() -> None:
+        while True:
+            engine.wake()
+            await asyncio.sleep(0.02)
+
+    await engine.start()
+    ringing = asyncio.create_task(ring())
+    yield
+    ringing.cancel()
+    await engine.drain(limit=2)
+
+
+@pytest.fixture
+async def other_emsp(hub: Hub) -> AsyncIterator[Emsp]:
+    """FR*MSB, connected, with no card yet."""
+    async with Emsp("FR*MSB") as platform:
+        token_a = await handshake.invite(hub, platform.name, [(PartyId.parse("FR*MSB"), "EMSP")])
+        await platform.register(hub.versions_url, token_a)
+        yield platform
 
 
 @pytest.fixture

@@ -4,10 +4,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from hub.admin import objects
+import pytest
+
+from hub.admin import chargers, objects
+from hub.admin.chargers import ChargerOrder
 from hub.ocpi import json
 from hub.ocpi.types import check
 from hub.sandbox import samples
+from hub.sandbox.charger import Charger
 from modules.catalog import LOCATIONS, TARIFFS
 from modules.cdrs.schemas import CDR
 from modules.sessions.schemas import Session
@@ -100,6 +104,7 @@ async def test_started_and_stopped_by_the_app(stage: "Stage") -> None:
         assert late.answer.data["result"] == "REJECTED"
 
 
+@pytest.mark.catalogue("TF-157")
 async def test_commands_that_cannot_be_taken_on(stage: "Stage") -> None:
     card = samples.token("DE*MSA", "CARD1")
     away = await stage.emsp.start_session(card, "SQUARE", "EVSE1", to="NL*LOC")
@@ -110,9 +115,6 @@ async def test_commands_that_cannot_be_taken_on(stage: "Stage") -> None:
         assert nowhere.answer.status_code == 2003
         unknown = await stage.emsp.stop_session("no-such-session", to="NL*LOC")
         assert unknown.answer.data["result"] == "UNKNOWN_SESSION"
-        reserve = {"token": card, "location_id": "SQUARE", "reservation_id": "1", "expiry_date": samples.now()}
-        refused = await stage.emsp.command("RESERVE_NOW", reserve, "NL*LOC")
-        assert refused.answer.data["result"] == "NOT_SUPPORTED"
         await charger.status(1, "Faulted")
         rejected = await stage.emsp.start_session(card, "SQUARE", "EVSE1", to="NL*LOC")
         assert await stage.emsp.result(rejected) == "EVSE_INOPERATIVE"
@@ -160,3 +162,47 @@ async def test_energy_nobody_could_deliver_is_not_billed(stage: "Stage") -> None
         await charger.stop(911_000)
     (held,) = await stage.until(stage.held, lambda found: found)
     assert "more energy" in held.reason
+
+
+@pytest.mark.catalogue("LOC-011")
+async def test_each_connector_is_an_evse_and_only_one_works_where_they_share_their_power(stage: "Stage") -> None:
+    place = samples.location("NL*LOC", "SHARED")
+    await objects.put(stage.hub, LOCATIONS, json.dumps(place))
+    order = {"station_id": "Cp-2", "party": "NL*LOC", "location_id": "SHARED", "shared": True}
+    installed = await chargers.add(stage.hub, ChargerOrder.model_validate(order))
+
+    async def statuses() -> list[str]:
+        location = (await stage.stored("locations"))[1]
+        return [evse["status"] for evse in location["evses"]]
+
+    async with Charger(stage.url.replace("Cp-1", "Cp-2"), "Cp-2", installed.password) as charger:
+        await charger.status(1, "Available")
+        await charger.status(2, "Available")
+        await charger.status(2, "Charging")
+        await stage.until(statuses, lambda found: found == ["INOPERATIVE", "CHARGING"])
+        await charger.status(2, "Available")
+        await stage.until(statuses, lambda found: found == ["AVAILABLE", "AVAILABLE"])
+
+
+@pytest.mark.catalogue("LOC-009", "LOC-051")
+async def test_the_chargers_of_a_site_share_its_location_and_may_be_exchanged(stage: "Stage") -> None:
+    """An EVSE keeps its uid whatever hardware stands there."""
+    await objects.put(stage.hub, LOCATIONS, json.dumps(samples.location("NL*LOC", "SITE")))
+
+    async def installed(station_id: str, evse_uid: str) -> Charger:
+        order = {"station_id": station_id, "party": "NL*LOC", "location_id": "SITE", "evse_uids": [evse_uid]}
+        made = await chargers.add(stage.hub, ChargerOrder.model_validate(order))
+        return Charger(stage.url.replace("Cp-1", station_id), station_id, made.password)
+
+    async def evses() -> list[tuple[str, str]]:
+        _, site = await stage.stored("locations")
+        return [(evse["uid"], evse["status"]) for evse in site["evses"]]
+
+    async with await installed("SN-100", "EVSE1") as one, await installed("SN-200", "EVSE2") as other:
+        await one.status(1, "Faulted")
+        await other.status(1, "Charging")
+        await stage.until(evses, lambda found: found == [("EVSE1", "OUTOFORDER"), ("EVSE2", "CHARGING")])
+        await chargers.remove(stage.hub, "SN-100")
+        async with await installed("SN-300", "EVSE1") as fresh:
+            await fresh.status(1, "Available")
+            await stage.until(evses, lambda found: found == [("EVSE1", "AVAILABLE"), ("EVSE2", "CHARGING")])

@@ -5,7 +5,8 @@ import base64
 import json
 import secrets
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from ipaddress import ip_network
 from typing import Any
 from urllib.request import urlopen
@@ -20,6 +21,7 @@ from hub.bridge import door
 from hub.bridge.server import Bridge
 from hub.bridge.timing import Timing
 from hub.exchange.context import Hub
+from tests.hub.bridge.conftest import TIMING
 
 OCPP = [Subprotocol("ocpp1.6")]
 
@@ -215,3 +217,23 @@ async def test_what_a_bridge_tells_of_itself(stage: Any) -> None:
         assert told("knutpunkt_ocpp_sockets") == 1
     assert told("knutpunkt_ocpp_messages", action="Heartbeat") == before[0] + 1
     assert told("knutpunkt_ocpp_messages", action="other") == before[1] + 1
+
+
+@pytest.mark.catalogue("SES-034")
+async def test_a_growing_session_is_told_now_and_then(backdrop: Any, hub: Hub) -> None:
+    """Not at every reading, unless it grew by a kWh."""
+    assert timedelta(minutes=1) < Timing().quiet_ac
+    assert Timing().quiet_dc < timedelta(minutes=30)
+    rarely = replace(TIMING, quiet_ac=timedelta(hours=1))
+    async with Bridge.running(hub, "127.0.0.1", 0, rarely) as bridge:
+        backdrop.port = bridge.port
+        async with backdrop.charger(step=timedelta(minutes=2)) as charger:
+            await charger.authorize("CARD1")
+            await charger.start(1, "CARD1", 1000)
+            await backdrop.until(backdrop.sessions, lambda found: found)
+            await charger.meter(1100)
+            (row,) = await backdrop.until(backdrop.transactions, lambda rows: rows[0].due_at is not None)
+            assert row.due_at > datetime.now(UTC) + timedelta(minutes=50)
+            assert [session["kwh"] for session in await backdrop.sessions()] == [0]
+            await charger.meter(2100)
+            await backdrop.until(backdrop.sessions, lambda found: found[0]["kwh"] == Decimal("1.100"))

@@ -71,11 +71,28 @@ def test_a_car_that_stays_blocks_the_evse_after_a_while() -> None:
     assert translate.evse_status(False, None, [busy], START + QUARTER, QUARTER) == ("CHARGING", START + 2 * QUARTER)
 
 
+@pytest.mark.catalogue("LOC-010")
 def test_two_plugs_of_one_evse() -> None:
     """A fault on one plug must not hide a usable one; a busy plug makes the EVSE busy."""
     assert status(plug("Faulted"), plug("Available")) == "AVAILABLE"
     assert status(plug("Available"), plug("Charging")) == "CHARGING"
     assert status(plug(None), plug("Unavailable")) == "INOPERATIVE"
+
+
+@pytest.mark.catalogue("LOC-011")
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        ("AVAILABLE", [plug("Charging")], "INOPERATIVE"),
+        ("AVAILABLE", [plug("Available"), plug("Preparing")], "INOPERATIVE"),
+        ("AVAILABLE", [plug("Available", busy=True)], "INOPERATIVE"),
+        ("AVAILABLE", [plug("Available"), plug("Faulted")], "AVAILABLE"),
+        ("CHARGING", [plug("Finishing")], "CHARGING"),
+        (None, [plug("Charging")], None),
+    ],
+)
+def test_evses_that_share_a_power_unit(own: str | None, others: list[Plug], expected: str | None) -> None:
+    assert translate.beside(own, others) == expected
 
 
 # Periods
@@ -107,6 +124,7 @@ def test_periods_add_up_exactly_and_stand_in_order(steps: list[int], told: list[
     assert all(one.kind != other.kind for one, other in itertools.pairwise(found))
 
 
+@pytest.mark.catalogue("CDR-049", "CDR-031", "CDR-032")
 def test_a_car_that_pauses_parks_and_a_station_that_pauses_costs_no_time() -> None:
     ended, amount = charged([1000, 1000, 1000, 1000])
     marks = [

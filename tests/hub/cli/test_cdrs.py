@@ -65,3 +65,18 @@ async def test_nothing_is_left_behind_by_an_export_that_fails(
     elsewhere = await knutpunkt("cdr", "export", "--output", str(tmp_path / "none" / "cdrs.csv"))
     assert (elsewhere.status, "cannot be written: No such file or directory" in elsewhere.err) == (1, True)
     assert (await knutpunkt("cdr", "list", "--owner", "NLCPA")).status == 1
+
+
+@pytest.mark.usefixtures("host")
+async def test_only_what_a_hosted_party_sent_is_credited(knutpunkt: Command, served: Any) -> None:
+    session = samples.session("NL*LOC", of=samples.token()) | {"kwh": Decimal("7.250")}
+    body = samples.cdr(session, samples.location("NL*LOC"), samples.tariff("NL*LOC"))
+    async with served.hub.db.session() as unit:
+        entry = cdr.facts(body, PartyId.parse("DE*MSA"), "CDR1", b"hash")
+        await ledger.record(unit, entry, ocpi_json.dumps(body).decode(), "delivered", None)
+    unknown = await knutpunkt("cdr", "credit", "NL*LOC", "CDR2")
+    assert (unknown.status, "no CDR with this id" in unknown.err) == (1, True)
+    foreign = await knutpunkt("cdr", "credit", "NL*CPA", "CDR1")
+    assert (foreign.status, "not a party hosted" in foreign.err) == (1, True)
+    nobody = await knutpunkt("cdr", "credit", "NL*LOC", "CDR1")
+    assert (nobody.status, "DE*MSA" in nobody.err) == (1, True)

@@ -27,7 +27,19 @@ async def test_a_location_from_a_file(knutpunkt: Command, host: str, tmp_path: P
     assert json.loads(again.out)["created"] is False
     listed = await knutpunkt("location", "list", "--owner", host)
     assert "Utrecht" in listed.out
+    assert " open " in listed.out
     assert "everybody" in listed.out
+
+
+async def test_a_private_location(knutpunkt: Command, host: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "home.json", samples.location(host, "HOME"))
+    ended = await knutpunkt("location", "put", file, "--private")
+    assert (ended.status, ended.out.splitlines()[:2]) == (0, ["location HOME of NL*LOC is new", "no partner sees it"])
+    listed = await knutpunkt("location", "list", "--owner", host)
+    assert ("HOME" in listed.out, "everybody" in listed.out) == (True, False)
+    assert (await knutpunkt("location", "put", write(tmp_path / "s.json", samples.location(host, "S")))).status == 0
+    too_late = await knutpunkt("location", "put", str(tmp_path / "s.json"), "--private")
+    assert (too_late.status, "partners have this object already" in too_late.err) == (1, True)
 
 
 async def test_a_tariff_from_the_standard_input(knutpunkt: Command, host: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,16 +62,17 @@ async def test_a_direct_push_brings_the_receivers_own_answer_and_is_kept_for_it(
     assert not emsp.faults
 
 
-@pytest.mark.catalogue("TF-090", "TF-091", "TF-110", "TF-062", "TF-082")
+@pytest.mark.catalogue("TF-090", "TF-110", "TF-062")
 async def test_receivers_and_senders_that_are_refused(cpo: CpoBackend, emsp: Emsp) -> None:
     session = samples.session(of=samples.token())
     assert (await cpo.put_session(session, to="XX*XXX")).status_code == 4001
     assert (await cpo.put_session(session, to=cpo.hub)).status_code == 2001
-    assert (await cpo.put_session(session, to=None)).status_code == 4001
     emsp_location = samples.location("DE*MSA")
     foreign = await emsp.send("PUT", "locations", "NL", "CPA", "LOC1", to=emsp.hub, body=emsp_location)
     assert foreign.http_status == 404
-    spoofed = await emsp.send("PUT", "locations", "NL", "CPA", "LOC1", to=emsp.hub, sender="NL*CPA", body=emsp_location)
+    spoofed = await emsp.send(
+        "PUT", "locations", "NL", "CPA", "LOC1", to=emsp.hub, sender="NL*CPA", body=samples.location()
+    )
     assert (spoofed.http_status, spoofed.status_code) == (200, 2001)
 
 
@@ -111,7 +112,18 @@ async def test_a_kept_object_that_is_not_whole_is_refused_by_name(
     assert (answer.http_status, answer.status_code) == (200, 2001)
     assert field in answer.message
     assert "yes" not in answer.message
-    assert await rows(running, "SELECT 1 FROM object") == []
+    assert await rows(running, "SELECT 1 FROM object UNION ALL SELECT 1 FROM change_log") == []
+
+
+@pytest.mark.catalogue("TF-178")
+@pytest.mark.parametrize("field", ["city", "coordinates", "last_updated"])
+async def test_what_the_hub_cannot_take_is_refused_and_not_distributed(
+    running: Any, cpo: CpoBackend, field: str
+) -> None:
+    body = {name: value for name, value in samples.location().items() if name != field}
+    answer = await cpo.send("PUT", "locations", "NL", "CPA", "LOC1", to=cpo.hub, body=body)
+    assert (answer.http_status, answer.status_code, field in answer.message) == (200, 2001, True)
+    assert await rows(running, "SELECT 1 FROM object UNION ALL SELECT 1 FROM change_log") == []
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[1", b"\xff\xfe", b'{"a": NaN}', b"\xef\xbb\xbf{}"])

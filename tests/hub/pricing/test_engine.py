@@ -64,6 +64,7 @@ def test_energy_only() -> None:
     }
 
 
+@pytest.mark.catalogue("CDR-036")
 def test_every_dimension_with_its_own_vat() -> None:
     plan = tariff(
         element(component("FLAT", "0.50", "20"), component("ENERGY", "0.25", "10")),
@@ -327,3 +328,13 @@ def test_no_float_anywhere(plan: dict[str, Any], periods: list[dict[str, Any]]) 
         assert type(part.incl_vat) is Fraction
     for field in pricing.amounts_to_ocpi(cost).values():
         assert all(type(number) is Decimal and number.as_tuple().exponent == -4 for number in field.values())
+
+
+@pytest.mark.catalogue("TAR-023")
+def test_a_step_is_a_watt_hour_or_a_second_and_a_fee_has_none() -> None:
+    plan = tariff(
+        element(component("ENERGY", "1000"), component("TIME", "3600"), component("PARKING_TIME", "3600")),
+        element(component("FLAT", "1.00", step_size=300)),
+    )
+    assert total(plan, period(ENERGY="0.0105", TIME="0.08344"))[0] == "313.0000", "11 Wh, 301 s (300.384) and the fee"
+    assert total(plan, period(PARKING_TIME="0.00069"))[0] == "4.0000", "3 s (2.484) and the fee"
