@@ -19,7 +19,7 @@ from hub.bridge import control
 from hub.exchange import forward
 from hub.exchange.context import Hub
 from hub.exchange.gate import Gate
-from hub.ocpi import envelope
+from hub.ocpi import envelope, headers
 from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, NotFound, OcpiError
 from hub.openapi.operator import Described
 from hub.settings import Settings
@@ -29,8 +29,10 @@ from hub.watch.watch import Watch
 from modules.calls import respond
 from modules.catalog import CATALOG
 from modules.cdrs import routes as cdrs
+from modules.chargingprofiles import routes as chargingprofiles
 from modules.commands import routes as commands
 from modules.credentials import routes as credentials
+from modules.hubclientinfo import routes as hubclientinfo
 from modules.locations import routes as locations
 from modules.sessions import routes as sessions
 from modules.tariffs import routes as tariffs
@@ -52,6 +54,11 @@ OCPI_ROUTERS = (
     tokens.receiver,
     commands.receiver,
     commands.results,
+    chargingprofiles.sender,
+    chargingprofiles.receiver,
+    chargingprofiles.results,
+    hubclientinfo.sender,
+    hubclientinfo.receiver,
 )
 
 
@@ -64,7 +71,11 @@ def create() -> FastAPI:
 
 
 def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
-    """The whole API process around one Hub; `limits` are those of its watch."""
+    """The whole API process around one Hub; `limits` are those of its watch.
+
+    Routers give their routes as they are: `include_router` would build each of them once more for every application,
+    which costs a first request, and go through a second layer to match each call.
+    """
     ocpi = create_ocpi()
 
     @asynccontextmanager
@@ -80,8 +91,7 @@ def create_app(settings: Settings, limits: Limits | None = None) -> FastAPI:
             yield
 
     app = Described(lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
-    app.include_router(operator_api.router)
-    app.include_router(metrics.router)
+    app.router.routes += [*operator_api.routes, *metrics.router.routes]
     app.add_exception_handler(OcpiError, operator_api.refuse)
     app.add_exception_handler(HTTPException, _refuse_outside)
     app.add_api_route("/livez", livez, include_in_schema=False)
@@ -95,7 +105,7 @@ def create_ocpi() -> FastAPI:
     """The OCPI application: routes, the gate before them, and envelopes for every refusal."""
     app = FastAPI(title="Knutpunkt OCPI 2.2.1", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     for router in OCPI_ROUTERS:
-        app.include_router(router)
+        app.router.routes += router.routes
     app.add_exception_handler(OcpiError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
@@ -127,7 +137,9 @@ async def _refuse(request: Request, error: Exception) -> Response:
         hub: Hub = request.app.state.hub
         reply = forward.refused(call, hub.code, error)
         return respond(hub.answered(call, "refuse", reply, status_code=error.status_code, detail=str(error)))
-    return Response(envelope.refusal(error), error.http_status, media_type="application/json")
+    sender = getattr(request.state, "sender", None)
+    routing = headers.routing(sender, request.app.state.hub.code) if sender is not None else {}
+    return Response(envelope.refusal(error), error.http_status, routing, media_type="application/json")
 
 
 async def _refuse_outside(request: Request, error: Exception) -> Response:

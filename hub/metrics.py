@@ -46,6 +46,18 @@ ACCEPTS = Histogram(
     buckets=BUCKETS,
     registry=REGISTRY,
 )
+OUTCOMES = Counter(
+    "knutpunkt_kept",
+    "Objects that arrived to be kept, by what became of them: what was older or the same changed nothing.",
+    ("module", "outcome"),
+    registry=REGISTRY,
+)
+ODDITIES = Counter(
+    "knutpunkt_oddities",
+    "Fields that do not follow the specification and were let through, by owner; a strict platform's are refused.",
+    ("module", "owner"),
+    registry=REGISTRY,
+)
 FORWARDS = Histogram(
     "knutpunkt_forward_seconds",
     "Calls passed on to a partner, until its answer.",
@@ -103,6 +115,18 @@ def requests(interface: str, module: str, method: str) -> Histogram:
 def accepts(module: str) -> Histogram:
     """Where a push of `module` is timed while it is made lasting."""
     return ACCEPTS.labels(module)
+
+
+@functools.cache
+def outcomes(module: str, outcome: str) -> Counter:
+    """Where objects of `module` of which this became are counted."""
+    return OUTCOMES.labels(module, outcome)
+
+
+@functools.cache
+def oddities(module: str, owner: str) -> Counter:
+    """Where fields of an owner's objects that do not follow the specification are counted."""
+    return ODDITIES.labels(module, owner)
 
 
 @functools.cache

@@ -76,6 +76,9 @@ _ANSWERS = {
     "post_credentials": ("Credentials", False),
     "put_credentials": ("Credentials", False),
     "authorize": ("AuthorizationInfo", False),
+    "get_active_profile": ("ChargingProfileResponse", False),
+    "put_profile": ("ChargingProfileResponse", False),
+    "delete_profile": ("ChargingProfileResponse", False),
     **{name.lower(): ("CommandResponse", False) for name in CATALOG["commands"].command_models},
 }
 """What the data of an answer is where the catalogue does not say so: the object's name, and whether it is a list."""
@@ -118,9 +121,9 @@ def _complete(path: str, method: str, operation: Operation) -> None:
         operation["operationId"] = "get_versions"
     summarise(operation)
     is_list = method == "get" and path.count("/") == 3 and "/sender/" in path
-    functional = not path.endswith("credentials") and path.strip("/").count("/") > 0
+    routed = not path.endswith("credentials") and "/hubclientinfo" not in path and path.strip("/").count("/") > 0
     shared = [key for key, _, _ in _IDS]
-    shared += [key for key, *_ in _ROUTING] if functional else []
+    shared += [key for key, *_ in _ROUTING] if routed else []
     shared += [key for key, *_ in _PAGING] if is_list else []
     given = operation.get("parameters", [])
     operation["parameters"] = [*given, *({"$ref": f"#/components/parameters/{key}"} for key in shared)]

@@ -9,6 +9,13 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from hub.openapi import reference
 from hub.sandbox import samples
 from modules.catalog import CATALOG
+from modules.chargingprofiles.schemas import (
+    ActiveChargingProfile,
+    ActiveChargingProfileResult,
+    ChargingProfileResponse,
+    ChargingProfileResult,
+    ClearProfileResult,
+)
 from modules.commands.schemas import CommandResponse
 from modules.sessions.schemas import ChargingPreferences
 from modules.tokens.schemas import AuthorizationInfo, LocationReferences
@@ -21,7 +28,16 @@ _MODELS: tuple[type[BaseModel], ...] = (
     *(module.model for module in CATALOG.values()),
     *(part.model for module in CATALOG.values() for part in module.parts),
     *(model for module in CATALOG.values() for model in module.command_models.values()),
-    *(CommandResponse, ChargingPreferences, AuthorizationInfo, LocationReferences, Version, VersionDetails),
+    *(ActiveChargingProfile, ActiveChargingProfileResult, ChargingProfileResponse, ChargingProfileResult),
+    *(
+        ClearProfileResult,
+        CommandResponse,
+        ChargingPreferences,
+        AuthorizationInfo,
+        LocationReferences,
+        Version,
+        VersionDetails,
+    ),
 )
 
 
@@ -50,6 +66,7 @@ def examples() -> dict[str, Any]:
     session = samples.session(of=token, at=AT)
     ended = session | {"kwh": Decimal("7.25"), "end_date_time": "2026-01-01T13:00:00Z", "status": "COMPLETED"}
     place = {"location_id": location["id"], "evse_uid": "EVSE1", "connector_id": "1"}
+    profile = {"charging_rate_unit": "W", "charging_profile_period": [{"start_period": 0, "limit": Decimal("11000.0")}]}
     role = {"role": "CPO", **samples.owned(samples.CPO), "business_details": {"name": "Example CPO"}}
     found = {
         "Location": location,
@@ -62,6 +79,10 @@ def examples() -> dict[str, Any]:
         "Credentials": {"token": "token-of-yours", "url": "https://partner.example/ocpi/versions", "roles": [role]},
         "LocationReferences": {"location_id": location["id"], "evse_uids": ["EVSE1"]},
         "ChargingPreferences": {"profile_type": "FAST", "departure_time": "2026-01-01T17:00:00Z"},
+        "ClientInfo": {**samples.owned(samples.CPO), "role": "CPO", "status": "CONNECTED", "last_updated": AT},
+        "ChargingProfileResult": {"result": "ACCEPTED"},
+        "ActiveChargingProfile": {"start_date_time": AT, "charging_profile": profile},
+        "SetChargingProfile": {"response_url": CALLBACK, "charging_profile": profile},
         "CommandResult": {"result": "ACCEPTED"},
         "StartSession": {"response_url": CALLBACK, "token": token, **place},
         "StopSession": {"response_url": CALLBACK, "session_id": session["id"]},

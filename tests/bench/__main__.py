@@ -17,7 +17,7 @@ from pathlib import Path
 from hub import telemetry
 from hub.settings import CHECKOUT, OperatorError, Settings
 from tests.bench import machine, results
-from tests.bench.benches import accept, authorise, deliver, forward, held, latency, ocpp, page
+from tests.bench.benches import accept, authorise, crawl, deliver, forward, held, latency, ocpp, page
 from tests.bench.figures import Line
 from tests.bench.load import wrk
 from tests.bench.processes import Failed
@@ -32,6 +32,7 @@ BENCHES: dict[str, Callable[[Rig], Awaitable[list[Line]]]] = {
     "latency": latency.bench,
     "ocpp": ocpp.bench,
     "held": held.bench,
+    "crawl": crawl.bench,
 }
 
 

@@ -31,6 +31,9 @@ NOTES = """\
   with has one process, as the hub's has. Latency was measured over 1,000 pushes with pauses, since 10,000 of them one
   by one would take a quarter of an hour. The stations of ocpp charge with a card that is nobody's, so that nothing goes
   out over OCPI meanwhile.
+- crawl follows the links through all locations with one client while 1,000 of them change; every location must have
+  been on a page, in the order in which they were loaded. Its rates are pages a second, ours at the end of the list,
+  the floor's at its beginning, asked for in turn.
 """
 
 

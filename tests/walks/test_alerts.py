@@ -179,6 +179,8 @@ async def test_a_whole_hub_is_quiet_until_partners_refuse(world: Any, webhook: W
     for platform in (cpo, locked, picky):
         await world.join(platform)
     assert (await world.operator.get("/alerts")).json() == []
+    async with _opened(world.stack.settings.database_url) as db:  # or the first delivery of all brings the tariff
+        await Sql(db).until("SELECT 1 WHERE NOT EXISTS (SELECT FROM backfill)")
     locked.refusal, picky.refusal = Unauthorized(), InvalidParameters("price: too high")
     pushed = await cpo.put_tariff(samples.tariff("NL*CPA", "T1"), to=cpo.hub)
     assert pushed.ok

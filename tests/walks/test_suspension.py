@@ -40,8 +40,10 @@ async def test_what_was_missed_is_delivered_in_the_end_and_nothing_before(world:
     await put(cpo, "LOC4")
     await emsp.until(lambda: holds(emsp, "LOC1", "LOC2", "LOC3", "LOC4"), 20, "what is new")
 
-    assert (await world.operator.delete(f"/platforms/{number}")).status_code == 200
-    assert (await emsp.send("GET", "locations", interface="SENDER", to=emsp.hub)).http_status == 401
+    peer = emsp.registered
+    assert (await world.operator.delete(f"/platforms/{number}")).json()["told"] is True
+    assert emsp.peer is None
+    assert (await emsp.call("GET", peer.versions_url, peer.token_out)).http_status == 401
     token_a, versions_url = emsp.invite()
     registered = await world.operator.post(
         "/platforms", json={"versions_url": versions_url, "token": token_a}, timeout=30
