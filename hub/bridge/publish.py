@@ -10,10 +10,11 @@ an operator to see; it is never guessed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -81,8 +82,8 @@ class Publisher:
             claims = await stations.claim_due(session, self._timing.lease)
             rows = await charging.claim_due(session, self._timing.lease)
             held = await bookings.claim_due(session, self._timing.lease)
-        work = [self._evse(claim) for claim in claims] + [self._charging(row) for row in rows]
-        await _side_by_side(work + [self._reservation(row) for row in held])
+        work = [partial(self._evse, claim) for claim in claims] + [partial(self._charging, row) for row in rows]
+        await _side_by_side(work + [partial(self._reservation, row) for row in held])
         return bool(claims or rows or held)
 
     # EVSE states
@@ -260,14 +261,14 @@ def _owner_of(token: Json) -> PartyId:
     return PartyId.of(str(token["country_code"]), str(token["party_id"]))
 
 
-async def _side_by_side(work: Iterable[Awaitable[None]]) -> None:
+async def _side_by_side(work: Iterable[Callable[[], Awaitable[None]]]) -> None:
     """Do everything, a few at a time; what fails stays due and is taken up again when its lease ends."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(task: Awaitable[None]) -> None:
+    async def one(task: Callable[[], Awaitable[None]]) -> None:
         async with room:
             try:
-                await task
+                await task()
             except Exception as error:
                 log.error("not published, will try again", error=repr(error), exc_info=True)
 

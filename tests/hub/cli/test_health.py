@@ -1,5 +1,6 @@
 """`knutpunkt health`: it says yes only for a process that does its work."""
 
+import re
 import socket
 from typing import Any
 
@@ -54,7 +55,7 @@ async def test_a_worker_is_well_while_it_shows_life_here(
         assert (await command("health", "worker")).status == 0
         async with db.unit_of_work() as session:
             await session.execute(text("UPDATE heartbeat SET at = at - interval '31 seconds'"))
-        assert "worker: no sign of life for 31 s: " in (await command("health", "worker")).err
+        assert re.search(r"worker: no sign of life for 3[1-9] s: ", (await command("health", "worker")).err)
     async with Pulse.beating(db, "worker"):
         monkeypatch.setattr(socket, "gethostname", lambda: "another")
         assert (await command("health", "worker")).status == 1
