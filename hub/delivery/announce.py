@@ -5,13 +5,13 @@ due. Several workers may do so at once: a PUT is taken for longer than it can la
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from hub import telemetry
-from hub.delivery import clientinfo, policy
+from hub.delivery import background, clientinfo, policy
 from hub.delivery.clientinfo import MODULE, Pace
 from hub.delivery.policy import Judgement, Verdict
 from hub.delivery.send import DEADLINE, join, onward
@@ -21,7 +21,7 @@ from hub.ocpi.types import PartyId, format_datetime
 from hub.store import clientinfo as store
 from hub.store import health, messages
 from hub.store.clientinfo import Due, Info
-from hub.store.db import FAULTS, Database
+from hub.store.db import Database
 from hub.store.directory import DirectoryCache, PlatformView
 from hub.store.journal import Hop, Note
 
@@ -44,32 +44,17 @@ class Announcer:
         self._code, self._planned, self._pace = code, planned, pace
         self._seen: int | None = None
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["Announcer"]:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
         """Announce in the background until the block ends."""
-        task = asyncio.create_task(self._run(), name="announcer")
-        try:
-            yield self
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        async with background.repeating("announcing who is connected", self.turn, EVERY):
+            yield
 
     async def turn(self) -> None:
         """Look at the directory if it has moved, and send what is due."""
         await self._census()
         while due := await self._due():
             await asyncio.gather(*(self._tell(each) for each in due))
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.turn()
-            except FAULTS as error:
-                log.warning("announcing waits for the database, will try again", error=repr(error)[:300])
-            except Exception:  # a fault of ours: the others must be told, and the operator must see it
-                log.exception("announcing stumbled, will try again")
-            await asyncio.sleep(EVERY)
 
     async def _census(self) -> None:
         picture = self._directory.now

@@ -7,15 +7,16 @@ peer is back, and once a day in case a push was lost (HCI-029).
 Source: mod_hub_client_info.asciidoc > Receiver Interface, Pull model.
 """
 
-import asyncio
-import contextlib
 import random
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlmodel import col, delete
 
+from hub.delivery import background
 from hub.delivery import send as delivery
 from hub.exchange import crawl, keep
 from hub.exchange.call import Reply
@@ -27,7 +28,6 @@ from hub.ocpi.errors import ClientError, Conflict, InvalidParameters, NotFound, 
 from hub.ocpi.types import PartyId, check, parse_datetime
 from hub.store import parties
 from hub.store import peers as store
-from hub.store.db import FAULTS
 from hub.store.directory import PlatformView
 from hub.store.parties import Platform
 from hub.store.peers import Behind, Info
@@ -107,27 +107,11 @@ def _must_be_hub(platform: PlatformView) -> None:
         raise ClientError("ClientInfo is taken from hubs alone, and no party of this platform is in role HUB")
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def reading_lists(hub: Hub) -> AsyncIterator[None]:
     """Read the lists of peer hubs in the background until the block ends; several workers may do so at once."""
-    task = asyncio.create_task(_run(hub), name="peer hubs")
-    try:
+    async with background.repeating("reading the lists of peer hubs", partial(turn, hub), EVERY):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def _run(hub: Hub) -> None:
-    while True:
-        try:
-            await turn(hub)
-        except FAULTS as error:
-            log.warning("lists of peer hubs wait for the database", error=repr(error)[:300])
-        except Exception:  # a fault of ours: the other hubs' lists must be read, and the operator must see it
-            log.exception("the list of a peer hub could not be read, will try again")
-        await asyncio.sleep(EVERY)
 
 
 async def turn(hub: Hub) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from hub.delivery import background
 from hub.exchange import gather, plans
 from hub.exchange.context import Hub
 from hub.exchange.crawl import Failed
@@ -41,26 +42,25 @@ SOON = 60.0
 class Puller:
     """Pulls for a hub, for as long as it runs."""
 
-    def __init__(self, hub: Hub, sweep: float = SWEEP) -> None:
-        self._hub, self._sweep = hub, sweep
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         self._name = uuid.uuid4().hex
         self._arranged: Directory | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._loop: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
     async def running(cls, hub: Hub, sweep: float = SWEEP) -> AsyncIterator["Puller"]:
         """Pull until the block ends; what is being read then goes on later."""
-        puller = cls(hub, sweep)
-        puller._loop = asyncio.create_task(puller._run(), name="puller")
+        puller = cls(hub)
+        await puller._notice_outage()
         try:
-            yield puller
+            async with background.repeating("pulling partners' lists", puller._sweep_once, sweep):
+                yield puller
         finally:
-            tasks = [puller._loop, *puller._tasks]
-            for task in tasks:
+            for task in puller._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*puller._tasks, return_exceptions=True)
 
     async def turn(self) -> bool:
         """Arrange the lists if the directory has changed, and begin to read what is due; whether anything was."""
@@ -84,17 +84,9 @@ class Puller:
         """Wait for what is being read."""
         await asyncio.gather(*self._tasks)
 
-    async def _run(self) -> None:
-        await self._notice_outage()
-        while True:
-            try:
-                while await self.turn():
-                    pass
-            except FAULTS as error:
-                log.warning("pulls wait for the database", error=repr(error)[:300])
-            except Exception:  # a fault of ours: the operator must see it, and the next sweep tries again
-                log.exception("the puller stumbled")
-            await asyncio.sleep(self._sweep)
+    async def _sweep_once(self) -> None:
+        while await self.turn():
+            pass
 
     async def _notice_outage(self) -> None:
         """If the whole hub was away, what was pushed meanwhile is fetched (TF-141)."""

@@ -9,16 +9,16 @@ All of this is in the database before the PUT goes out. A crash, or an answer th
 and token B as it was, and the next look decides as above.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.delivery import backfill
+from hub.delivery import backfill, background
 from hub.exchange import admission, discovery, enrolment, handshake
 from hub.exchange.admission import Role
 from hub.exchange.context import Hub
@@ -26,7 +26,6 @@ from hub.exchange.discovery import EXCHANGE_TIMEOUT, VERSION, Doubtful, Publishe
 from hub.ocpi.errors import Conflict, InvalidParameters, NotFound, OcpiError
 from hub.ocpi.types import PartyId, check
 from hub.store import parties, rotations
-from hub.store.db import FAULTS
 from hub.store.directory import PlatformView
 from hub.store.parties import AccessToken, Party, Platform
 from hub.store.rotations import REFUSED, ROLLED_BACK, SWITCHED, Rotation, Watched
@@ -89,24 +88,8 @@ async def settle(hub: Hub) -> None:
 @asynccontextmanager
 async def settling(hub: Hub) -> AsyncIterator[None]:
     """Look after renewals for as long as a worker lives. Several workers may: each decision is taken once."""
-    task = asyncio.create_task(_keep_settling(hub), name="renewals")
-    try:
+    async with background.repeating("looking after renewals of tokens", partial(settle, hub), LOOK):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _keep_settling(hub: Hub) -> None:
-    while True:
-        try:
-            await settle(hub)
-        except FAULTS as error:
-            log.warning("renewals wait for the database", error=repr(error)[:300])
-        except Exception:  # a fault of ours must not keep both tokens good for ever, and the operator must see it
-            log.exception("renewals could not be looked after, will try again")
-        await asyncio.sleep(LOOK)
 
 
 def decide(seen: Watched) -> bool | None:

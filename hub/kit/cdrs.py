@@ -1,14 +1,12 @@
 """CDRs: a CPO's list, and POSTs to an eMSP. Source: mod_cdrs.asciidoc."""
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from hub.kit import lists, objects, receiving
 from hub.kit.ask import Heard
-from hub.kit.check import Broken, Group, Skipped
+from hub.kit.check import Group, Skipped
 from hub.kit.listing import listing
 from hub.kit.objects import Json
-from hub.kit.pages import name
 from hub.kit.peer import Peer, data_of, dict_of, expect, origin
 from hub.sandbox import samples
 from modules.catalog import CDRS
@@ -18,30 +16,22 @@ GROUP = Group("cdrs")
 lists.add(GROUP, CDRS, "CDR-025", ("CDR-026", "CDR-046"))
 
 
-async def _all(peer: Peer, complaint: Callable[[Json], str | None], expected: str) -> None:
-    page = await listing(peer, "cdrs").sample()
-    for found in page.objects:
-        wrong = complaint(found)
-        if wrong is not None:
-            raise Broken(page.heard.asked, f"{name(found)}: {wrong}", expected)
-
-
 @GROUP.check("CDR-039", kinds="cpo hub")
 async def credits_name_theirs(peer: Peer) -> None:
     """credit and credit_reference_id come together"""
-    await _all(peer, objects.bad_credit, "both of them, or neither")
+    await listing(peer, "cdrs").each(objects.bad_credit, "both of them, or neither")
 
 
 @GROUP.check("CDR-047", kinds="cpo hub")
 async def dimensions(peer: Peer) -> None:
     """No dimension is one that only Sessions have"""
-    await _all(peer, objects.session_dimensions, f"none of {', '.join(sorted(objects.SESSION_ONLY))}")
+    await listing(peer, "cdrs").each(objects.session_dimensions, f"none of {', '.join(sorted(objects.SESSION_ONLY))}")
 
 
 @GROUP.check("CDR-033", kinds="cpo hub")
 async def parking(peer: Peer) -> None:
     """total_parking_time is part of total_time"""
-    await _all(peer, objects.bad_parking, "total_parking_time of at most total_time")
+    await listing(peer, "cdrs").each(objects.bad_parking, "total_parking_time of at most total_time")
 
 
 def _sample(peer: Peer) -> Json:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from hub.kit import pages
 from hub.kit.ask import Heard
-from hub.kit.check import Skipped
+from hub.kit.check import Broken, Skipped
+from hub.kit.objects import Json
 from hub.kit.pages import Page
 from hub.kit.peer import Peer
 
@@ -51,6 +52,14 @@ class Listing:
         if len(page.objects) < 2:
             raise Skipped(FEW)
         return page
+
+    async def each(self, complaint: Callable[[Json], str | None], expected: str) -> None:
+        """Hold the objects of the first page to something. Broken at the first that there is a complaint about."""
+        page = await self.sample()
+        for found in page.objects:
+            wrong = complaint(found)
+            if wrong is not None:
+                raise Broken(page.heard.asked, f"{pages.name(found)}: {wrong}", expected)
 
 
 Rule = Callable[[Listing], Awaitable[None]]

@@ -1,12 +1,10 @@
 """Locations: a CPO's list, single objects, and pushes to an eMSP. Source: mod_locations.asciidoc."""
 
-from collections.abc import Callable
-
 from hub.kit import lists, objects, receiving
-from hub.kit.check import Broken, Group, Skipped
+from hub.kit.check import Group, Skipped
 from hub.kit.listing import listing
 from hub.kit.objects import Json
-from hub.kit.pages import Page, name
+from hub.kit.pages import Page
 from hub.kit.peer import Peer, data_of, dict_of, expect, party_of
 from hub.sandbox import samples
 from modules.catalog import LOCATIONS
@@ -31,42 +29,40 @@ async def _first(peer: Peer, part: str = "") -> tuple[Page, Json]:
     raise Skipped("no Location has an EVSE with a connector")
 
 
-async def _all(peer: Peer, complaint: Callable[[Json], str | None], expected: str) -> None:
-    page = await listing(peer, "locations").sample()
-    for found in page.objects:
-        wrong = complaint(found)
-        if wrong is not None:
-            raise Broken(page.heard.asked, f"{name(found)}: {wrong}", expected)
-
-
 @GROUP.check("LOC-013", kinds="cpo hub")
 async def parents_follow(peer: Peer) -> None:
     """No EVSE or Connector is newer than what it is part of"""
-    await _all(peer, objects.stale_parent, "last_updated of a Location not before that of its EVSEs and Connectors")
+    await listing(peer, "locations").each(
+        objects.stale_parent, "last_updated of a Location not before that of its EVSEs and Connectors"
+    )
 
 
 @GROUP.check("LOC-069", kinds="cpo hub")
 async def coordinates(peer: Peer) -> None:
     """Coordinates have 5 to 7 decimals and are text"""
-    await _all(peer, objects.bad_coordinates, 'text such as "52.089444"')
+    await listing(peer, "locations").each(objects.bad_coordinates, 'text such as "52.089444"')
 
 
 @GROUP.check("LOC-037", kinds="cpo hub")
 async def time_zone(peer: Peer) -> None:
     """time_zone is a name of the IANA time zone database"""
-    await _all(peer, objects.bad_time_zone, "a name such as Europe/Amsterdam")
+    await listing(peer, "locations").each(objects.bad_time_zone, "a name such as Europe/Amsterdam")
 
 
 @GROUP.check("LOC-072", "LOC-075", kinds="cpo hub")
 async def hours(peer: Peer) -> None:
     """Opening times are either round the clock or regular hours"""
-    await _all(peer, objects.bad_hours, "twentyfourseven true, or false and at least one entry of regular_hours")
+    await listing(peer, "locations").each(
+        objects.bad_hours, "twentyfourseven true, or false and at least one entry of regular_hours"
+    )
 
 
 @GROUP.check("LOC-041", kinds="cpo hub")
 async def allowance(peer: Peer) -> None:
     """publish_allowed_to is there only where publish is false"""
-    await _all(peer, objects.needless_allowance, "no publish_allowed_to, as the Location is published")
+    await listing(peer, "locations").each(
+        objects.needless_allowance, "no publish_allowed_to, as the Location is published"
+    )
 
 
 @GROUP.check("LOC-016", kinds="cpo hub")

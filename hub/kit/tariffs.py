@@ -1,10 +1,9 @@
 """Tariffs: a CPO's list, and pushes to an eMSP. Source: mod_tariffs.asciidoc."""
 
 from hub.kit import lists, objects, receiving
-from hub.kit.check import Broken, Group
+from hub.kit.check import Group
 from hub.kit.listing import listing
 from hub.kit.objects import Json
-from hub.kit.pages import name
 from hub.kit.peer import Peer, data_of, expect
 from hub.sandbox import samples
 from modules.catalog import TARIFFS
@@ -23,21 +22,13 @@ lists.add(GROUP, TARIFFS, "TAR-011", ("TAR-027", "TAR-037"))
 @GROUP.check("TAR-035", kinds="cpo hub")
 async def reservations(peer: Peer) -> None:
     """An element for reservations has only FLAT and TIME components"""
-    page = await listing(peer, "tariffs").sample()
-    for found in page.objects:
-        wrong = objects.bad_reservation_price(found)
-        if wrong is not None:
-            raise Broken(page.heard.asked, f"{name(found)}: {wrong}", "components FLAT and TIME")
+    await listing(peer, "tariffs").each(objects.bad_reservation_price, "components FLAT and TIME")
 
 
 @GROUP.check("TAR-042", kinds="cpo hub")
 async def restriction_times(peer: Peer) -> None:
     """Restrictions have dates like 2026-01-31 and times like 08:00"""
-    page = await listing(peer, "tariffs").sample()
-    for found in page.objects:
-        wrong = objects.bad_restriction_times(found)
-        if wrong is not None:
-            raise Broken(page.heard.asked, f"{name(found)}: {wrong}", "YYYY-MM-DD and HH:MM")
+    await listing(peer, "tariffs").each(objects.bad_restriction_times, "YYYY-MM-DD and HH:MM")
 
 
 shelf = receiving.add(GROUP, TARIFFS, "TAR-005", _sample, {})
