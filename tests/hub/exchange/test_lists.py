@@ -105,7 +105,7 @@ async def test_the_total_counts_what_this_reader_sees(
     assert totals == ["4", "3"]
 
 
-@pytest.mark.catalogue("TF-044", "TF-115")
+@pytest.mark.catalogue("TF-115")
 async def test_a_further_page_of_the_hub_needs_no_receiver(cpo: CpoBackend, emsp: Emsp) -> None:
     names = await publish(cpo, 5)
     page = await first_page(emsp, limit="2")
