@@ -1,7 +1,8 @@
 """CDRs for the operator: the ledger with where each CDR is, and those that are held because nobody may guess a price.
 
 States: `delivered`; `custody`, the hub owes it to the receiver; `parked`, owed, but refused so often that a person
-must look; `held`, not in the ledger, since `reason` keeps it from being finished.
+must look; `discarded`, given up by the operator; `held`, not in the ledger, since `reason` keeps it from being
+finished.
 """
 
 import csv
@@ -26,17 +27,19 @@ from modules.calls import CurrentHub
 
 router = access.router("cdrs")
 
-State = Literal["delivered", "custody", "parked", "held"]
+State = Literal["delivered", "custody", "parked", "discarded", "held"]
 
 EXPORTED_AT_ONCE = 500
 
 _LEDGER = (
     "SELECT * FROM (SELECT c.seq, c.owner, c.receiver, c.key, b.body,"
     " CASE WHEN d.state <> 'delivered' AND o.parked THEN 'parked' ELSE d.state END AS state,"
-    " CASE WHEN d.state = 'delivered' THEN NULL ELSE COALESCE(o.reason, d.detail) END AS reason,"
+    " CASE WHEN d.state = 'delivered' THEN NULL ELSE NULLIF(concat_ws('; ', COALESCE(o.reason, d.detail),"
+    " CASE WHEN i.doubtful THEN 'it may have arrived: an attempt had no clear answer' END), '') END AS reason,"
     " c.session_key, c.credit_of, c.currency, c.total_energy, c.total_excl_vat, c.total_incl_vat, c.start_date_time,"
     " c.end_date_time, c.recorded_at, c.findings"
     " FROM cdr c JOIN cdr_delivery d USING (seq) LEFT JOIN cdr_body b USING (seq)"
+    " LEFT JOIN cdr_intent i ON i.owner = c.owner AND i.key = c.key"
     " LEFT JOIN owed o ON o.module = 'cdrs' AND o.owner = c.owner AND o.key = c.key AND o.receiver = c.receiver"
     " WHERE (CAST(:owner AS text) IS NULL OR c.owner = :owner)"
     " AND (CAST(:receiver AS text) IS NULL OR c.receiver = :receiver)) AS entry"

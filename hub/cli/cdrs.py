@@ -20,6 +20,7 @@ class State(StrEnum):
     delivered = "delivered"
     custody = "custody"
     parked = "parked"
+    discarded = "discarded"
     held = "held"
 
 
@@ -34,7 +35,9 @@ Owner = Annotated[str | None, typer.Option("--owner", help="Only those of this C
 Receiver = Annotated[str | None, typer.Option("--receiver", help="Only those for this eMSP, like DE*MSA.")]
 OfState = Annotated[
     State | None,
-    typer.Option("--state", metavar="STATE", help="Only those in this state: delivered, custody, parked or held."),
+    typer.Option(
+        "--state", metavar="STATE", help="Only those in this state: delivered, custody, parked, discarded or held."
+    ),
 ]
 
 
@@ -50,8 +53,8 @@ def list_newest(
     """List the held CDRs, then the newest of the ledger.
 
     delivered: the receiver has it. custody: the hub has it and brings it as soon as it can. parked: the receiver
-    refused it too often. held: it could not be finished, and was not guessed. Findings, in full with --json, are
-    what the hub noticed and told the sender.
+    refused it too often. discarded: you gave it up. held: it could not be finished, and was not guessed. Findings, in
+    full with --json, are what the hub noticed and told the sender.
     """
     query: dict[str, str | int | None] = {"owner": owner, "receiver": receiver, "state": state, "limit": limit}
     answer = client.ask(data, "GET", "/cdrs", query=query)

@@ -45,8 +45,8 @@ async def issue(hub: Hub, owner: PartyView, cdr_id: str) -> Body:
     async with hub.db.unit_of_work() as session:
         known = await ledger.find(session, str(owner.code), key)
         credited = await ledger.is_credited(session, str(owner.code), key, key)
-    if known is None:
-        raise NotFound(f"{owner.code} has sent no CDR with this id")
+    if known is None or known.body is None:
+        raise NotFound(f"{owner.code} has sent no CDR with this id" if known is None else "this CDR has been erased")
     original = json.loads(known.body.encode())
     if credited or original.get("credit"):
         raise Conflict("this CDR is credited already, or is a Credit CDR itself")

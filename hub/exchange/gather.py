@@ -7,7 +7,6 @@ that owner. Whatever cannot be taken is counted and shown, and the rest is taken
 """
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ import structlog
 
 from hub.delivery import audience
 from hub.delivery import send as delivery
-from hub.exchange import cdr, cdr_findings, crawl, keep, plans, push
+from hub.exchange import cdr, crawl, keep, plans, push
 from hub.exchange.context import Hub
 from hub.exchange.crawl import List, Page, Place
 from hub.exchange.keep import Change
@@ -27,7 +26,7 @@ from hub.ocpi.client import Answer, NetworkError
 from hub.ocpi.errors import InvalidParameters, OcpiError
 from hub.ocpi.module import Module, Ref
 from hub.ocpi.types import PartyId, format_datetime, masked, parse_datetime
-from hub.store import ledger, messages, pulls
+from hub.store import messages, pulls
 from hub.store.db import Statements
 from hub.store.directory import Directory, PartyView
 from hub.store.journal import Hop
@@ -236,28 +235,9 @@ async def _keep_one(hub: Hub, session: Statements, job: Job, module: Module, one
     """Keep one object; whether that changed anything here."""
     correlation_id = job.correlation_id or ""
     if module.immutable:
-        return await _enter(session, module, one, correlation_id)
+        return await cdr.pulled(hub, session, one.body, one.key, one.audience, correlation_id)
     change = Change("PUT", module, one.ref, one.body, one.audience, correlation_id, not one.hosted)
     return (await keep.apply(session, change)).changes
-
-
-async def _enter(session: Statements, module: Module, one: Taken, correlation_id: str) -> bool:
-    """Take a CDR into custody for its receiver; False when it is in the ledger already or on its way."""
-    digest = hashlib.sha256(cdr.canonical(one.body)).digest()
-    entry = cdr.facts(one.body, PartyId.parse(one.audience), one.key, digest)
-    known = await ledger.find(session, entry["owner"], one.key)
-    if known is not None:
-        if known.hash != digest or known.receiver != one.audience:
-            raise InvalidParameters("id: a different CDR with this id is already known; corrections need a Credit CDR")
-        return False
-    if not await ledger.claim(session, entry["owner"], one.key, digest, one.audience, cdr.PATIENCE):
-        standing = await ledger.intent(session, entry["owner"], one.key)
-        if standing is not None and (standing[0] != digest or standing[1] != one.audience):
-            raise InvalidParameters("id: another CDR with this id is on its way, or was before")
-        return False  # it is being pushed at this moment
-    entry["findings"] = await cdr.findings(session, one.body, entry, cdr_findings.of(one.body))
-    await cdr.enter(session, entry, json.dumps(one.body).decode(), correlation_id)
-    return True
 
 
 async def _finish(hub: Hub, job: Job, module: Module, last: Page) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from hub.exchange import cdr, forward
+from hub.exchange import cdr_content, forward
 from hub.exchange.call import Call, Reply
 from hub.exchange.context import Hub
 from hub.ocpi import headers
@@ -29,7 +29,7 @@ async def once(hub: Hub, call: Call, content: Any, work: Callable[[], Awaitable[
 
     What reached nobody (4001, 4003, a refusal of the hub) may be given again; a time-out (4002) stays the answer.
     """
-    digest = hashlib.sha256(cdr.canonical(content)).digest()
+    digest = hashlib.sha256(cdr_content.canonical(content)).digest()
     known = await _claim(hub, call, digest)
     if known is not None:
         return hub.answered(call, messages.REPEAT, known, status_code=known.status_code or 0)

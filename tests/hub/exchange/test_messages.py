@@ -111,7 +111,7 @@ async def test_a_cdr_has_a_location_of_the_hub(cpo: CpoBackend, emsp: Emsp, log_
     assert said(kept) == ("NL*CPA", "DE*MSA", "keep", None, None, "in the ledger")
     assert about(passed_on) == about(kept) == ("NL*CPA", "cdrs", cdr["id"])
     [again] = await log_of(await cpo.post_cdr(cdr, to="DE*MSA"))
-    assert said(again)[2:5] == ("repeat", 200, 1000)
+    assert said(again)[2:5] == ("repeat", 201, 1000)
 
 
 async def test_a_cdr_in_custody(cpo: CpoBackend, emsp: Emsp, log_of: LogOf) -> None:
