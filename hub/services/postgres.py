@@ -68,6 +68,11 @@ class Postgres:
         self._port_is_known = True
         return self.process
 
+    def attach(self) -> bool:
+        """Use the server that somebody else runs on these files; False when none is ready."""
+        self._port = self._postmaster.port()
+        return bool(self._port)
+
     async def stop(self) -> None:
         """End all sessions and stop; everything committed is on disk."""
         if self.process:

@@ -34,6 +34,12 @@ class Postmaster:
         lines = self._lines()
         return len(lines) > 7 and lines[0] == str(pid) and lines[7] == "ready"
 
+    def port(self) -> int:
+        """Where a server that is ready accepts connections; 0 when there is none."""
+        lines = self._lines()
+        ready = len(lines) > 7 and lines[7] == "ready" and lines[0].isdigit() and _lives(int(lines[0]))
+        return int(lines[3]) if ready else 0
+
     async def stop_leftover(self, *steps: tuple[signal.Signals, float]) -> None:
         """Stop a server that an earlier hub left, with these signals and so many seconds for each, then SIGKILL."""
         lines = self._lines()
@@ -66,3 +72,13 @@ class Postmaster:
         lines = self._lines()
         if lines:
             self._file.write_text("\n".join([str(NO_PROCESS), *lines[1:]]) + "\n", encoding="utf-8")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # it is another user's
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True

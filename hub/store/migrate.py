@@ -27,6 +27,16 @@ def newest() -> str:
     return head
 
 
+def is_known(revision: str) -> bool:
+    """Whether a revision is one of this release or of one before it."""
+    return any(script.revision == revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def knows(revision: str) -> bool:
+    """Whether this release has the migrations from there on."""
+    return any(script.revision == revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def current(url: str) -> str | None:
     """The revision the database is at, None for an empty one."""
     engine = create_engine(driver_url(url, "psycopg"))
