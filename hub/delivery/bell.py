@@ -1,7 +1,7 @@
 """The doorbell: tells the workers that there is something new, as soon as that can be, and at no cost to the caller.
 
 `ring` sets a flag. One thread per process turns flags into Celery tasks, one task for all that happened since the
-last, at most one every 5 ms and never more than a twentieth of its time. It may fail: tasks can be lost, doubled or
+last, at most one every 5 ms, and a twentieth of a core at the most. It may fail: tasks can be lost, doubled or
 late, because the workers look for themselves once a second. With the broker gone a breaker keeps the thread from trying
 all the time, and while nobody answers the door (the queue is long) it does not go on ringing.
 """
@@ -70,9 +70,7 @@ class Bell:
             if self._stopped.is_set():
                 return
             self._rung.clear()
-            begun = time.monotonic()
-            pause = self._pass_on()
-            self._stopped.wait(max(pause, SHARE * (time.monotonic() - begun) if pause == PACE else pause))
+            self._stopped.wait(self._pass_on())
 
     def _pass_on(self) -> float:
         """Ring once; the seconds to be silent after it."""
@@ -82,6 +80,7 @@ class Bell:
                 self._checked_at = time.monotonic()
             if not self._answered:
                 return CHECK_EVERY
+            begun = time.thread_time()
             self._celery.send_task(TASK, queue=broker.PUSH, ignore_result=True, retry=False)
         except Exception as error:  # whatever a broker may do: this thread must not end
             if self._break == FIRST_BREAK:
@@ -91,7 +90,7 @@ class Bell:
             pause, self._break = self._break, min(2 * self._break, LONGEST_BREAK)
             return pause
         self._break = FIRST_BREAK
-        return PACE
+        return max(PACE, SHARE * (time.thread_time() - begun))
 
     def _queue_length(self) -> int:
         """How many rings nobody has taken."""

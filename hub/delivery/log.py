@@ -1,10 +1,11 @@
 """Writing the change log: rows in the accepting transaction, positions after commit, and the end of old rows."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import timedelta
 
 from hub.store import log as store
 from hub.store.db import Database, Statements
+from hub.store.log import Entry
 
 SHARD = 0
 """The one shard of today; it stands in every key, so that there can be more (one lock and cursor each)."""
@@ -12,33 +13,9 @@ SHARD = 0
 KEPT = timedelta(days=7)
 
 
-async def append(
-    session: Statements,
-    *,
-    owner: str,
-    module: str,
-    key: str,
-    audience: str,
-    part_ids: Iterable[str],
-    fields: Iterable[str] | None,
-    correlation_id: str,
-) -> None:
-    """Tell the lanes, in the transaction that stores it, that an object changed.
-
-    `part_ids` is the level ([evse_uid, connector_id]), `fields` the changed ones, None for the whole level;
-    `audience` "*" or the one receiver. Ring the bell after the commit.
-    """
-    await store.append(
-        session,
-        owner=owner,
-        module=module,
-        key=key,
-        audience=audience,
-        part_ids=part_ids,
-        fields=fields,
-        correlation_id=correlation_id,
-        shard=SHARD,
-    )
+async def append(session: Statements, entries: Collection[Entry]) -> None:
+    """Tell the lanes, in the transaction that stores them, that objects changed. Ring the bell after the commit."""
+    await store.append(session, entries, shard=SHARD)
 
 
 async def stamp(db: Database, full: bool = False) -> int:

@@ -7,15 +7,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.delivery import owed
 from hub.delivery.bell import Bell
+from hub.exchange import keep
 from hub.exchange.call import Call, Reply
+from hub.exchange.keep import Change
 from hub.exchange.presence import Presence
 from hub.exchange.token_owners import TokenOwners
 from hub.ocpi import envelope
 from hub.ocpi.client import Outbound
 from hub.ocpi.module import Catalog
+from hub.ocpi.patch import Outcome
 from hub.ocpi.types import PartyId
 from hub.settings import Settings
+from hub.store.batches import Batches
 from hub.store.db import Database
 from hub.store.directory import DirectoryCache
 from hub.store.journal import Journal
@@ -40,10 +45,14 @@ class Hub:
     presence: Presence
     hosted_commands: HostedCommands | None = None
     token_owners: TokenOwners = field(default_factory=TokenOwners)
+    keeper: Batches[Change, Outcome] = field(init=False)
+    confirmations: Batches[owed.Push, bool] = field(init=False)
     code: PartyId = field(init=False)
     base_url: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.keeper = Batches(self.db, keep.apply_all, lambda change: change.identity)
+        self.confirmations = Batches(self.db, owed.confirm, lambda push: push.place)
         self.code = PartyId.of(self.settings.country_code, self.settings.party_id)
         self.base_url = f"{self.settings.public_url.rstrip('/')}/ocpi/2.2.1"
 

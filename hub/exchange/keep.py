@@ -1,7 +1,7 @@
 """Keeping an object: the rules of hub.ocpi.patch applied to its row, and the change-log row in the same transaction."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,8 @@ from hub.ocpi.patch import Outcome, State
 from hub.ocpi.types import Finding, PartyId, check, parse_datetime
 from hub.store import objects
 from hub.store.db import Statements
-from hub.store.objects import EVERYBODY, Kept
+from hub.store.log import Entry
+from hub.store.objects import EVERYBODY, Kept, New
 
 logger = structlog.get_logger(__name__)
 
@@ -41,9 +42,9 @@ class Change:
     strict: bool = False
 
     @property
-    def key(self) -> str:
-        """The database key of the object."""
-        return self.module.key(self.ref.object_id, self.ref.kind)
+    def identity(self) -> tuple[str, str]:
+        """Module and database key of the object."""
+        return self.module.name, self.module.key(self.ref.object_id, self.ref.kind)
 
 
 def not_from_the_future(body: dict[str, Any], module: Module, depth: int = 0) -> None:
@@ -83,34 +84,58 @@ def note_oddities(module: Module, owner: PartyId, findings: Sequence[Finding], *
 
 async def apply(session: Statements, change: Change) -> Outcome:
     """Store a change if it is newer, and tell the lanes; says what became of it."""
-    owner, name = str(change.ref.owner), change.module.name
-    own, everybody = await _rows(session, change, owner)
-    outcome, state = _decide(change, own, everybody)
-    metrics.outcomes(name, outcome.name.lower()).inc()
+    (found,) = await apply_all(session, [change])
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+async def apply_all(session: Statements, changes: Sequence[Change]) -> list[Outcome | Exception]:
+    """The same for changes of one owner, each of another object: in as many statements as for one. What is wrong with a
+    change stands in its place, and the others go on."""
+    owner = str(changes[0].ref.owner)
+    await objects.lock_all(session, owner, [change.identity for change in changes])
+    rows = await objects.rows_of(session, owner, [(*change.identity, change.audience) for change in changes])
+    found: list[Outcome | Exception] = []
+    new: list[New] = []
+    told: list[Entry] = []
+    for change, standing in zip(changes, rows, strict=True):
+        try:
+            outcome, row = decide(change, standing)
+        except Exception as error:
+            found.append(error)
+            continue
+        found.append(outcome)
+        if row is not None:
+            new.append(row)
+            told += [_entry(change)] if change.delivered_by_lane else []
+    if new:
+        await objects.write(session, owner, new)
+    if told:
+        await log.append(session, told)
+    return found
+
+
+def decide(change: Change, standing: Mapping[str, Kept]) -> tuple[Outcome, New | None]:
+    """What becomes of a change, and the row that it makes of the object, if any. `standing` are the rows that it builds
+    on, by audience."""
+    everybody = standing.get(EVERYBODY) if change.audience != EVERYBODY else None
+    outcome, state = _decide(change, standing.get(change.audience), everybody)
+    metrics.outcomes(change.module.name, outcome.name.lower()).inc()
     if not outcome.changes or state is None:
-        return outcome
+        return outcome, None
     if change.method == "PATCH":
         _whole(state, change)
-    values = {
-        "body": json.dumps(state.body).decode(),
-        "times": json.dumps(state.times).decode(),
-        "last_updated": parse_datetime(state.body["last_updated"]),
-        "deleted": False,
-    }
-    await objects.write(session, owner, name, change.key, change.audience, values)
-    if change.delivered_by_lane:
-        fields = sorted(change.body) if change.method == "PATCH" else None
-        await log.append(
-            session,
-            owner=owner,
-            module=name,
-            key=change.key,
-            audience=change.audience,
-            part_ids=list(change.ref.part_ids),
-            fields=fields,
-            correlation_id=change.correlation_id,
-        )
-    return outcome
+    body, times = json.dumps(state.body).decode(), json.dumps(state.times).decode()
+    last_updated = parse_datetime(state.body["last_updated"])
+    return outcome, New(*change.identity, change.audience, body, times, last_updated)
+
+
+def _entry(change: Change) -> Entry:
+    return Entry(
+        str(change.ref.owner), *change.identity, change.audience, change.ref.part_ids,
+        sorted(change.body) if change.method == "PATCH" else None, change.correlation_id,
+    )  # fmt: skip
 
 
 def _whole(state: State, change: Change) -> None:
@@ -118,7 +143,8 @@ def _whole(state: State, change: Change) -> None:
     level = patch.find_part(state.body, change.module, change.ref.part_ids)
     findings = check(change.module.level_model(len(change.ref.part_ids)), level or {})
     brought = [finding for finding in findings if _FIELD.split(finding.path)[0] in change.body.keys() | {"body"}]
-    note_oddities(change.module, change.ref.owner, brought, strict=change.strict)
+    with structlog.contextvars.bound_contextvars(correlation_id=change.correlation_id):
+        note_oddities(change.module, change.ref.owner, brought, strict=change.strict)
 
 
 async def bury(session: Statements, module: Module, ref: Ref, audience: str | None, correlation_id: str) -> bool:
@@ -128,16 +154,9 @@ async def bury(session: Statements, module: Module, ref: Ref, audience: str | No
     if audience not in (None, EVERYBODY):
         await objects.take_own_copy(session, owner, module.name, key, audience)
     audiences = await objects.bury(session, owner, module.name, key, audience)
-    for buried in audiences:
+    if audiences:
         await log.append(
-            session,
-            owner=owner,
-            module=module.name,
-            key=key,
-            audience=buried,
-            part_ids=[],
-            fields=None,
-            correlation_id=correlation_id,
+            session, [Entry(owner, module.name, key, buried, (), None, correlation_id) for buried in audiences]
         )
     return bool(audiences)
 
@@ -147,24 +166,6 @@ async def visible(session: Statements, module: Module, ref: Ref, receiver: Party
     key = module.key(ref.object_id, ref.kind)
     own, everybody = await objects.rows_for(session, str(ref.owner), module.name, key, str(receiver))
     return view.view(own, everybody, module)
-
-
-async def _rows(session: Statements, change: Change, owner: str) -> tuple[Kept | None, Kept | None]:
-    """The row of the audience, and for a direct change of something also broadcast, everybody's; no other writer
-    changes them until the end of the transaction.
-
-    A broadcast builds on one row, which is a lock by itself. Where there is none yet, or two rows count, the lock of
-    the object stands for them.
-    """
-    name, key = change.module.name, change.key
-    if change.audience != EVERYBODY:
-        await objects.lock(session, owner, name, key)
-        return await objects.rows_for(session, owner, name, key, change.audience)
-    own = await objects.find(session, owner, name, key, EVERYBODY)
-    if own is None:
-        await objects.lock(session, owner, name, key)
-        own = await objects.find(session, owner, name, key, EVERYBODY)
-    return own, None
 
 
 def _decide(change: Change, own: Kept | None, everybody: Kept | None) -> tuple[Outcome, State | None]:

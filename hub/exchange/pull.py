@@ -73,22 +73,21 @@ async def _from_store(hub: Hub, call: Call, module: Module, owners: list[PartyId
     if module.name == "sessions" and asked.date_from is None:
         raise InvalidParameters("date_from: required for sessions")
     names = [str(owner) for owner in owners]
-    async with hub.db.unit_of_work(call.sender) as session:
-        if module.immutable:
-            found = await pages.cdrs(session, str(call.sender), names, asked)
-        else:
-            found = await pages.objects(session, module.name, str(call.sender), names, asked)
+    if module.immutable:
+        found = await pages.cdrs(hub.db, str(call.sender), names, asked)
+    else:
+        found = await pages.objects(hub.db, module.name, str(call.sender), names, asked)
     url = f"{hub.base_url}/sender/{module.name}"
     extra = paging.answer_headers(
-        url, query, asked, len(found.items), found.total, found.last_id, more=found.more, answering=answering
+        url, query, asked, found.count, found.total, found.last_id, more=found.more, answering=answering
     )
     reply = answer_bytes(call, answering, _array(found, module), extra)
-    return hub.answered(call, STORED, reply, detail=f"{len(found.items)} of {found.total}")
+    return hub.answered(call, STORED, reply, detail=f"{found.count} of {found.total}")
 
 
 def _array(found: Page, module: Module) -> bytes:
     """A JSON array of the bodies as they are kept; only an object with two rows has to be put together."""
-    bodies = [item.encode() if isinstance(item, str) else json.dumps(view.view(*item, module)) for item in found.items]
+    bodies = [item if isinstance(item, bytes) else json.dumps(view.view(*item, module)) for item in found.items]
     return b"[" + b",".join(bodies) + b"]"
 
 
@@ -98,10 +97,11 @@ def _visible_owners(hub: Hub, call: Call, module: Module) -> list[PartyId]:
     caller = directory.party(call.sender)
     if caller is None or (module.broadcast and not caller.roles & audience.readers(module.owner)):
         return []
+    owning = audience.owners(module.owner)
     return [
         party.code
         for party in directory.parties
-        if party.roles & audience.owners(module.owner)
+        if party.roles & owning
         and party.platform.status != "SUSPENDED"
         and party.code != call.sender
         and directory.allows(party.code, call.sender, module.name)

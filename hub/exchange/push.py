@@ -23,7 +23,7 @@ from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError, UnknownRecei
 from hub.ocpi.module import Module, Ref
 from hub.ocpi.patch import Outcome
 from hub.ocpi.types import PartyId, check
-from hub.store import messages, objects
+from hub.store import messages
 from hub.store.directory import PartyView
 from hub.store.objects import EVERYBODY
 
@@ -78,8 +78,7 @@ async def _push(hub: Hub, call: Call, module: Module, ref: Ref) -> Reply:
     strict = call.platform.strict
     change = Change(call.method, module, ref, body, audience, call.correlation_id, not to_hosted, strict)
     with metrics.accepts(module.name).time():
-        async with hub.db.unit_of_work(call.sender) as session:
-            outcome = await keep.apply(session, change)
+        outcome = await hub.keeper.add(call.sender, change)
     hub.bell.ring()
     return _taken(hub, call, module, ref, route, outcome.value, 201 if outcome is Outcome.CREATED else 200)
 
@@ -116,8 +115,7 @@ async def _forward(hub: Hub, call: Call, module: Module, ref: Ref, body: dict[st
     try:
         validate(module, ref, call.method, body)
         change = Change(call.method, module, ref, body, str(target.code), call.correlation_id, False)
-        async with hub.db.unit_of_work(call.sender) as session:
-            outcome = await keep.apply(session, change)
+        outcome = await hub.keeper.add(call.sender, change)
         _note_kept(hub, call, module, ref, outcome.value)
     except OcpiError as error:  # the receiver took it, so this is its business; the hub just cannot keep a copy
         log.info("accepted by the receiver, not kept", what=call.what, receiver=str(target.code), reason=str(error))
@@ -131,22 +129,12 @@ async def _confirmed_by_lane(hub: Hub, call: Call, module: Module, ref: Ref, tar
 
     The two ways could overtake each other; the lane settles it, at the latest when the push has timed out.
     """
-    names = {
-        "owner": str(ref.owner),
-        "module": module.name,
-        "key": module.key(ref.object_id, ref.kind),
-        "receiver": str(target.code),
-    }
-    confirm = False
-    if module.broadcast and not target.behind:
-        async with hub.db.unit_of_work() as session:
-            confirm = await objects.is_broadcast(session, names["owner"], module.name, names["key"])
-            if confirm:
-                await owed.add(session, **names, correlation_id=call.correlation_id, due_in=forward.FORWARD_TIMEOUT)
+    about = owed.Push(str(target.code), *module.identity(ref), call.correlation_id)
+    confirmed = module.broadcast and not target.behind and await hub.confirmations.add(call.sender, about)
     yield
-    if confirm:
+    if confirmed:
         async with hub.db.unit_of_work() as session:
-            await owed.due_now(session, **names)
+            await owed.due_now(session, *about.place)
         hub.bell.ring()
 
 

@@ -42,9 +42,10 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-_PATIENCE = 5.0  # seconds for a connection, be it free or new
+_PATIENCE = 5.0  # seconds
 _HANGING = 25.0  # seconds after which a statement's connection is given up: longer than the server's own limit
 _SET_PARTY = text("SELECT set_config('hub.party', :party, true)")
+_NOT_SYNCED = "set_config('synchronous_commit', 'off', true)"
 _NAMED = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
@@ -178,10 +179,12 @@ class Session(AsyncSession):
 
 
 class Database:
-    """Two pools of `pool_size` connections as the application role: the driver's own, and SQLAlchemy's."""
+    """Two pools of `pool_size` connections as the application role: the driver's own, and SQLAlchemy's. `patience` is
+    the seconds that a unit of work waits for a connection, be it free or new, and then for its first answer."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.url = url
+        self.patience = _PATIENCE
         self._size = pool_size
         self._opening = asyncio.Lock()
         self._pool: asyncpg.Pool[Row] | None = None
@@ -195,22 +198,41 @@ class Database:
         )
 
     @asynccontextmanager
-    async def unit_of_work(self, party: PartyId | str = HUB_ITSELF) -> AsyncIterator[Unit]:
-        """One transaction in the name of `party`, for SQL as text. Raises DatabaseUnable."""
-        pool = self._pool or await self._open()
-        try:
-            connection = await pool.acquire(timeout=_PATIENCE)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise DatabaseUnable(f"no connection to the database: {type(error).__name__}") from error
-        try:
-            await connection.execute(f"BEGIN; SELECT set_config('hub.party', {_quoted(str(party))}, true)")
+    async def unit_of_work(self, party: PartyId | str = HUB_ITSELF, *, synced: bool = True) -> AsyncIterator[Unit]:
+        """One transaction in the name of `party`, for SQL as text. Raises DatabaseUnable. One that is not `synced` does
+        not wait for the disk, and a crash of the server may lose it: only for what nobody builds on."""
+        async with self._connected() as connection:
+            await self._begin(connection, party, synced)
             yield Unit(connection)
             if await connection.execute("COMMIT") != "COMMIT":
                 raise DatabaseUnable("the transaction had failed, nothing of it was kept")
+
+    @asynccontextmanager
+    async def _connected(self) -> "AsyncIterator[asyncpg.pool.PoolConnectionProxy[Row]]":
+        pool = self._pool or await self._open()
+        try:
+            connection = await pool.acquire(timeout=self.patience)
+        except TimeoutError as error:
+            raise self._unable() from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise DatabaseUnable(f"no connection to the database: {type(error).__name__}") from error
+        try:
+            yield connection
         except _PASSING as error:
             raise DatabaseUnable(f"the database could not do it: {type(error).__name__}") from error
         finally:
             await _give_back(pool, connection)
+
+    async def alone(self, statement: TextClause, params: Mapping[str, Any]) -> Rows:
+        """The rows of a statement that is a transaction by itself: one round trip, where a unit of work takes three. It
+        names its party with set_config('hub.party', :party, true), or sees nothing. Raises DatabaseUnable."""
+        async with self._connected() as connection:
+            sql, names = positional(statement.text)
+            try:
+                return Rows(await connection.fetch(sql, *[params[name] for name in names], timeout=_PATIENCE))
+            except TimeoutError as error:
+                connection.terminate()
+                raise DatabaseUnable(f"the database did not answer within {_PATIENCE:g} s") from error
 
     @asynccontextmanager
     async def session(self, party: PartyId | str = HUB_ITSELF) -> AsyncIterator[AsyncSession]:
@@ -218,6 +240,19 @@ class Database:
         async with Session(self.engine, expire_on_commit=False) as session, session.begin():
             await session.execute(_SET_PARTY, {"party": str(party)})
             yield session
+
+    async def _begin(
+        self, connection: "asyncpg.pool.PoolConnectionProxy[Row]", party: PartyId | str, synced: bool
+    ) -> None:
+        begin = f"BEGIN; SELECT set_config('hub.party', {_quoted(str(party))}, true)"
+        try:
+            await connection.execute(begin if synced else f"{begin}, {_NOT_SYNCED}", timeout=self.patience)
+        except TimeoutError as error:  # so short a statement: the server hangs, and would let everybody wait
+            connection.terminate()
+            raise self._unable() from error
+
+    def _unable(self) -> DatabaseUnable:
+        return DatabaseUnable(f"the database did not answer within {self.patience:g} s")
 
     async def close(self) -> None:
         """Give every connection back."""

@@ -142,7 +142,7 @@ class Journal:
         return True
 
     async def _insert(self, rows: list[messages.Row]) -> None:
-        async with self._db.unit_of_work() as session:
+        async with self._db.unit_of_work(synced=False) as session:
             await messages.write(session, rows)
 
     def _row(self, at: float, hop: Hop, request: bytes | None, answer: bytes | None) -> messages.Row:

@@ -46,7 +46,8 @@ class LaneCursor(SQLModel, table=True):
 
 class Owed(SQLModel, table=True):
     """An object that a receiver still has to get. `need` is the union of owed levels and fields as JSON
-    ({"": null} is the whole object, {"EVSE1": ["status"]} fields of one EVSE). Parked rows wait for a newer version."""
+    ({"": null} is the whole object, {"EVSE1": ["status"]} fields of one EVSE). Parked rows wait for a newer version;
+    `sample` is the beginning of what the receiver answered to them last."""
 
     __tablename__ = "owed"
     __table_args__ = (
@@ -68,6 +69,7 @@ class Owed(SQLModel, table=True):
     since: datetime | None = Field(
         default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"), nullable=False)
     )
+    sample: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class Backfill(SQLModel, table=True):
@@ -145,6 +147,20 @@ _ADD = text(
     " ON CONFLICT (receiver, owner, module, key) DO UPDATE SET need = excluded.need,"
     " correlation_id = excluded.correlation_id, next_at = excluded.next_at, parked = false,"
     " tries = CASE WHEN o.parked THEN 0 ELSE o.tries END, mark = DEFAULT"
+)
+# LATERAL and OFFSET: one look into the index for each, also by a plan that was made while the table was empty.
+_ADD_BROADCAST = text(
+    "INSERT INTO owed AS o (receiver, owner, module, key, need, correlation_id, next_at)"
+    " SELECT v.receiver, v.owner, v.module, v.key, CAST(:whole AS jsonb), v.correlation_id,"
+    " now() + :due_in * interval '1 second'"
+    " FROM unnest(CAST(:receivers AS text[]), CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[]),"
+    " CAST(:correlation_ids AS text[])) AS v(receiver, owner, module, key, correlation_id)"
+    " CROSS JOIN LATERAL (SELECT 1 FROM object e WHERE e.owner = v.owner AND e.module = v.module AND e.key = v.key"
+    " AND e.audience = '*' OFFSET 0) AS everybodys"
+    " ON CONFLICT (receiver, owner, module, key) DO UPDATE SET need = excluded.need,"
+    " correlation_id = excluded.correlation_id, next_at = excluded.next_at, parked = false,"
+    " tries = CASE WHEN o.parked THEN 0 ELSE o.tries END, mark = DEFAULT"
+    " RETURNING receiver, owner, module, key"
 )
 _DUE = text(
     "SELECT o.receiver, o.owner, o.module, o.key, o.need, o.correlation_id, o.tries,"
@@ -239,6 +255,17 @@ async def add(
     """Owe a receiver the whole of an object, from `due_in` seconds on; a parked one is owed again."""
     names = {"receiver": receiver, "owner": owner, "module": module, "key": key, "whole": WHOLE}
     await session.execute(_ADD, {**names, "correlation_id": correlation_id, "due_in": due_in})
+
+
+async def add_broadcast(
+    session: Statements, wanted: Collection[tuple[str, str, str, str, str]], due_in: float
+) -> set[tuple[str, str, str, str]]:
+    """The same for each (receiver, owner, module, key, correlation id) of which there is a row for everybody; those, as
+    (receiver, owner, module, key)."""
+    columns = zip(*sorted(wanted), strict=True)
+    names = dict(zip(("receivers", "owners", "modules", "keys", "correlation_ids"), map(list, columns), strict=True))
+    rows = await session.execute(_ADD_BROADCAST, {**names, "whole": WHOLE, "due_in": due_in})
+    return {(row[0], row[1], row[2], row[3]) for row in rows}
 
 
 async def due(session: Statements, receivers: Collection[str], limit: int) -> list[Debt]:

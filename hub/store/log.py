@@ -8,10 +8,9 @@ Rows without a position are found through a partial index, from a low-water id o
 dead head long. What committed late with a lower id is found by a full scan, which the caller asks for each second.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Identity, Index, SmallInteger, Text, text
 from sqlmodel import Field, SQLModel
@@ -68,6 +67,20 @@ class LogHead(SQLModel, table=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A change to be logged. `part_ids` is the level ([evse_uid, connector_id]), `fields` the changed ones, None for
+    the whole level; `audience` "*" or the one receiver."""
+
+    owner: str
+    module: str
+    key: str
+    audience: str
+    part_ids: Sequence[str]
+    fields: Sequence[str] | None
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A stamped change, or several of the same level and fields folded into one (`position` is then the first)."""
 
@@ -89,9 +102,13 @@ class Head:
     tail: int
 
 
+# Lists of differing length come as array literals: PostgreSQL has no ragged arrays.
 _APPEND = text(
     "INSERT INTO change_log (shard, owner, module, key, audience, part_ids, fields, correlation_id)"
-    " VALUES (:shard, :owner, :module, :key, :audience, :part_ids, :fields, :correlation_id)"
+    " SELECT :shard, v.owner, v.module, v.key, v.audience, CAST(v.part_ids AS text[]), CAST(v.fields AS text[]),"
+    " v.correlation_id FROM unnest(CAST(:owners AS text[]), CAST(:modules AS text[]), CAST(:keys AS text[]),"
+    " CAST(:audiences AS text[]), CAST(:part_ids AS text[]), CAST(:fields AS text[]), CAST(:correlation_ids AS text[]))"
+    " AS v(owner, module, key, audience, part_ids, fields, correlation_id)"
 )
 _LOCK = text("SELECT pg_advisory_xact_lock(:space, CAST(:shard AS integer))")
 _MARKS = text("SELECT position, low_water FROM log_head WHERE shard = :shard")
@@ -100,11 +117,11 @@ _UNSTAMPED = text(
 )
 # The ids come as an array: joined with the scan itself, the planner was seen to take 15 s and more for a batch.
 _STAMP = text(
-    "UPDATE change_log c SET position = :head + v.n"
-    " FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS v(id, n) WHERE c.id = v.id"
+    "WITH stamped AS (UPDATE change_log c SET position = :head + v.n"
+    " FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS v(id, n) WHERE c.id = v.id),"
+    " advanced AS (UPDATE log_head SET position = :position, low_water = :low WHERE shard = :shard)"
+    " SELECT pg_notify(:channel, :payload)"
 )
-_ADVANCE = text("UPDATE log_head SET position = :position, low_water = :low WHERE shard = :shard")
-_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 _HEAD = text("SELECT position, tail FROM log_head WHERE shard = :shard")
 _READ = text(
     "SELECT position, owner, module, key, audience, part_ids, fields, correlation_id,"
@@ -127,22 +144,24 @@ _RAISE_TAIL = text("UPDATE log_head SET tail = GREATEST(tail, :tail) WHERE shard
 _PRUNE = text("DELETE FROM change_log WHERE shard = :shard AND position <= :tail")
 
 
-async def append(
-    session: Statements,
-    *,
-    owner: str,
-    module: str,
-    key: str,
-    audience: str,
-    part_ids: Iterable[str],
-    fields: Iterable[str] | None,
-    correlation_id: str,
-    shard: int = 0,
-) -> None:
-    """Add a change, without a position, to the transaction that makes it."""
-    values: dict[str, Any] = {"shard": shard, "owner": owner, "module": module, "key": key, "audience": audience}
-    values |= {"part_ids": list(part_ids), "fields": None if fields is None else list(fields)}
-    await session.execute(_APPEND, {**values, "correlation_id": correlation_id})
+async def append(session: Statements, entries: Collection[Entry], shard: int = 0) -> None:
+    """Add changes, without positions, to the transaction that makes them."""
+    columns = {
+        "owners": [entry.owner for entry in entries],
+        "modules": [entry.module for entry in entries],
+        "keys": [entry.key for entry in entries],
+        "audiences": [entry.audience for entry in entries],
+        "part_ids": [_literal(entry.part_ids) for entry in entries],
+        "fields": [None if entry.fields is None else _literal(entry.fields) for entry in entries],
+        "correlation_ids": [entry.correlation_id for entry in entries],
+    }
+    await session.execute(_APPEND, {"shard": shard, **columns})
+
+
+def _literal(texts: Iterable[str]) -> str:
+    """A text[] as PostgreSQL writes it."""
+    quoted = (one.replace("\\", "\\\\").replace('"', '\\"') for one in texts)
+    return "{" + ",".join(f'"{one}"' for one in quoted) + "}"
 
 
 async def stamp(session: Statements, shard: int, full: bool, limit: int = STAMPED_AT_ONCE) -> tuple[int, int]:
@@ -155,11 +174,10 @@ async def stamp(session: Statements, shard: int, full: bool, limit: int = STAMPE
     ids = list(found.scalars())
     if not ids:
         return 0, head
-    await session.execute(_STAMP, {"head": head, "ids": ids})
-    low = max(low, ids[-1] - _MARGIN)
-    await session.execute(_ADVANCE, {"shard": shard, "position": head + len(ids), "low": low})
-    await session.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"{shard}:{head + len(ids)}"})
-    return len(ids), head + len(ids)
+    last, low = head + len(ids), max(low, ids[-1] - _MARGIN)
+    names = {"shard": shard, "head": head, "ids": ids, "position": last, "low": low}
+    await session.execute(_STAMP, {**names, "channel": CHANNEL, "payload": f"{shard}:{last}"})
+    return len(ids), last
 
 
 async def head(session: Statements, shard: int) -> Head:

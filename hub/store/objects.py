@@ -4,11 +4,14 @@ A row is one object as meant for one *audience*: everybody ("*", a broadcast) or
 CPOs send the same Location to fifty eMSPs one by one and with different content. `body` is the JSON text as it
 came in, so that numbers and dates keep their form (TF-127). `id` grows in the order of first arrival and is never
 moved by an update: it is the fixed order of GET ALL.
+
+Who writes an object takes its lock first (`lock`), whether or not it has a row yet; who locks several takes them in
+one call, which orders them, so that no two wait for each other.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -79,11 +82,31 @@ class Kept:
     stored_at: datetime
 
 
+@dataclass(frozen=True)
+class New:
+    """A row to be written. `body` and `times` are JSON text."""
+
+    module: str
+    key: str
+    audience: str
+    body: str
+    times: str
+    last_updated: datetime
+    deleted: bool = False
+
+
 KEPT_COLUMNS = tuple(field.name for field in fields(Kept))
 _KEPT = "SELECT id, owner, key, audience, body, times, last_updated, deleted, stored_at FROM object WHERE "
 _OBJECT = "owner = :owner AND module = :module AND key = :key AND "
-_ONE = text(_KEPT + _OBJECT + "audience = :audience FOR UPDATE")
+_ONE = text(_KEPT + _OBJECT + "audience = :audience")
 _VIEW = text(_KEPT + _OBJECT + "audience IN ('*', :receiver)")
+# LATERAL and OFFSET: one look into the index for each, also by a plan that was made while the table was empty.
+_EACH = (
+    "SELECT n, o.* FROM unnest(CAST(:modules AS text[]), CAST(:keys AS text[]), CAST(:audiences AS text[]))"
+    " WITH ORDINALITY AS v(module, key, audience, n) CROSS JOIN LATERAL ("
+)
+_MINE = "owner = :owner AND module = v.module AND key = v.key AND audience IN ('*', v.audience) OFFSET 0) AS o"
+_VIEWS = text(_EACH + _KEPT + _MINE)
 _VALID = "module = :module AND key = :key AND NOT deleted AND NOT " + MISSING  # TOK-048: gone from its owner's list
 _HOLDERS = text(_KEPT + _VALID + " ORDER BY stored_at DESC LIMIT 20")
 _OWNERS = "SELECT owner, audience FROM object WHERE "
@@ -94,7 +117,10 @@ _SENT = text(
 )
 _WRITE = text(
     "INSERT INTO object (owner, module, key, audience, body, times, last_updated, deleted)"
-    " VALUES (:owner, :module, :key, :audience, :body, CAST(:times AS jsonb), :last_updated, :deleted)"
+    " SELECT :owner, v.module, v.key, v.audience, v.body, CAST(v.times AS jsonb), v.last_updated, v.deleted"
+    " FROM unnest(CAST(:modules AS text[]), CAST(:keys AS text[]), CAST(:audiences AS text[]), CAST(:bodies AS text[]),"
+    " CAST(:times AS text[]), CAST(:stamps AS timestamptz[]), CAST(:gone AS boolean[]))"
+    " AS v(module, key, audience, body, times, last_updated, deleted)"
     " ON CONFLICT ON CONSTRAINT object_identity DO UPDATE SET body = excluded.body, times = excluded.times,"
     " last_updated = excluded.last_updated, deleted = excluded.deleted, stored_at = now()"
 )
@@ -108,16 +134,21 @@ _BURY = text(
     "UPDATE object SET deleted = true, stored_at = now() WHERE owner = :owner AND module = :module AND key = :key"
     " AND (CAST(:audience AS text) IS NULL OR audience = :audience) AND NOT deleted RETURNING audience"
 )
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
 
 
 async def lock(session: Statements, owner: str, module: str, key: str) -> None:
     """Serialise the writers of one object until the end of the transaction, also while it has no row yet."""
-    await session.execute(_LOCK, {"name": f"{owner}/{module}/{key}"})
+    await lock_all(session, owner, [(module, key)])
+
+
+async def lock_all(session: Statements, owner: str, objects: Iterable[tuple[str, str]]) -> None:
+    """The same for several objects (module, key) of one owner."""
+    await session.execute(_LOCK, {"names": [f"{owner}/{module}/{key}" for module, key in sorted(objects)]})
 
 
 async def find(session: Statements, owner: str, module: str, key: str, audience: str) -> Kept | None:
-    """The row of one audience, locked for update."""
+    """The row of one audience."""
     names = {"owner": owner, "module": module, "key": key, "audience": audience}
     row = (await session.execute(_ONE, names)).one_or_none()
     return Kept(*row) if row else None
@@ -132,9 +163,31 @@ async def rows_for(
     return rows.get(receiver), rows.get(EVERYBODY)
 
 
-async def write(session: Statements, owner: str, module: str, key: str, audience: str, values: dict[str, Any]) -> None:
-    """Insert or replace a row; `values` are body, times (JSON text), last_updated and deleted."""
-    await session.execute(_WRITE, {"owner": owner, "module": module, "key": key, "audience": audience, **values})
+async def rows_of(session: Statements, owner: str, wanted: Collection[tuple[str, str, str]]) -> list[dict[str, Kept]]:
+    """For each (module, key, audience) of one owner the rows of that audience and of everybody, by audience."""
+    modules, keys, audiences = zip(*wanted, strict=True)
+    names = {"owner": owner, "modules": list(modules), "keys": list(keys), "audiences": list(audiences)}
+    found: list[dict[str, Kept]] = [{} for _ in wanted]
+    for row in await session.execute(_VIEWS, names):
+        kept = Kept(*row[1:])
+        found[row[0] - 1][kept.audience] = kept
+    return found
+
+
+async def write(session: Statements, owner: str, rows: Collection[New]) -> None:
+    """Insert or replace rows, one at most for each object and audience; their objects are locked. In one order, for the
+    counts are rows that others wait for, too."""
+    rows = sorted(rows, key=lambda row: (row.module, row.key))
+    columns = {
+        "modules": [row.module for row in rows],
+        "keys": [row.key for row in rows],
+        "audiences": [row.audience for row in rows],
+        "bodies": [row.body for row in rows],
+        "times": [row.times for row in rows],
+        "stamps": [row.last_updated for row in rows],
+        "gone": [row.deleted for row in rows],
+    }
+    await session.execute(_WRITE, {"owner": owner, **columns})
 
 
 async def bury(session: Statements, owner: str, module: str, key: str, audience: str | None) -> list[str]:

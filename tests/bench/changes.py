@@ -39,8 +39,7 @@ class Changes:
     async def make(self, numbers: Iterable[int], at: str) -> float:
         """A broadcast PUT of these locations, in one transaction: the moment (of the monotonic clock) of the commit."""
         async with self._db.unit_of_work(stock.OWNER) as session:
-            for number in numbers:
-                await keep.apply(session, put(number, at))
+            await keep.apply_all(session, [put(number, at) for number in numbers])
         committed = time.monotonic()
         self._bell.ring()
         return committed

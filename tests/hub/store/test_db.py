@@ -134,3 +134,27 @@ async def test_nothing_of_one_unit_is_left_for_the_next(db: Database) -> None:
         locks = await unit.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1"))
         party = await unit.execute(text("SELECT current_setting('hub.party'), current_user"))
         assert (locks.scalar_one(), *party.one()) == (0, "*", "knutpunkt_app")
+
+
+async def test_a_statement_alone_names_its_party_and_leaves_none_behind(db: Database) -> None:
+    named = text("WITH me AS MATERIALIZED (SELECT set_config('hub.party', :party, true) AS party) SELECT party FROM me")
+    assert (await db.alone(named, {"party": "NL*CPA"})).scalar_one() == "NL*CPA"
+    assert not (await db.alone(text("SELECT current_setting('hub.party', true)"), {})).scalar_one()
+    async with db.unit_of_work() as unit:
+        await unit.execute(
+            text(
+                "INSERT INTO object (owner, module, key, audience, body, times, last_updated)"
+                " VALUES ('NL*CPA', 'locations', 'L', '*', '{}', '{}', now())"
+            )
+        )
+    assert (await db.alone(text("SELECT count(*) FROM object WHERE audience <> '*'"), {})).scalar_one() == 0
+
+
+async def test_a_statement_alone_that_hangs_is_given_up_with_its_connection(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.store.db._PATIENCE", 0.2)
+    with pytest.raises(DatabaseUnable):
+        await db.alone(SLOW, {})
+    monkeypatch.undo()
+    assert await _value(db) == 1

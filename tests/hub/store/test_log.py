@@ -13,6 +13,7 @@ from sqlalchemy import text
 from hub.delivery import log as delivery_log
 from hub.store import log
 from hub.store.db import Database
+from hub.store.log import Entry
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 async def _append(db: Database, key: str, audience: str = "*", **values: Any) -> None:
     row: dict[str, Any] = {"owner": "NL*CPA", "module": "locations", "part_ids": [], "fields": None}
     async with db.unit_of_work() as session:
-        await log.append(session, key=key, audience=audience, correlation_id=f"c-{key}", **row | values)
+        await log.append(session, [Entry(key=key, audience=audience, correlation_id=f"c-{key}", **row | values)])
 
 
 async def _rows(db: Database, after: int = 0, limit: int = 10_000) -> list[log.Row]:
@@ -55,7 +56,7 @@ async def test_positions_are_gapless_under_concurrent_commits_and_stampers(db: D
         for number in range(40):
             async with db.unit_of_work() as session:
                 values: dict[str, Any] = {"owner": "NL*CPA", "module": "locations", "part_ids": [], "fields": None}
-                await log.append(session, key=f"{writer}-{number}", audience="*", correlation_id="c", **values)
+                await log.append(session, [Entry(key=f"{writer}-{number}", audience="*", correlation_id="c", **values)])
                 await asyncio.sleep(chance.random() * 0.01)  # rows commit in another order than they were inserted
 
     async def stamp(full: bool) -> None:
