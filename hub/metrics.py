@@ -71,6 +71,19 @@ FORWARD_FAILURES = Counter(
     ("receiver", "reason"),
     registry=REGISTRY,
 )
+SHED = Counter(
+    "knutpunkt_requests_shed",
+    "OCPI requests refused because the hub had its hands full, by kind and HTTP status: 429 is over its share.",
+    ("kind", "status"),
+    registry=REGISTRY,
+)
+PLACES = Gauge("knutpunkt_places", "OCPI requests that may be worked on at once, at present.", registry=REGISTRY)
+IN_PROGRESS = Gauge(
+    "knutpunkt_requests_in_progress",
+    "OCPI requests that are worked on, and those that wait for a partner's answer.",
+    ("state",),
+    registry=REGISTRY,
+)
 
 # Workers.
 
@@ -133,6 +146,12 @@ def oddities(module: str, owner: str) -> Counter:
 def forwards(module: str) -> Histogram:
     """Where a call of `module` is timed while a partner answers it."""
     return FORWARDS.labels(module)
+
+
+@functools.cache
+def shed(kind: str, status: int) -> Counter:
+    """Where requests of a kind that were refused with this HTTP status are counted."""
+    return SHED.labels(kind, str(status))
 
 
 @functools.cache

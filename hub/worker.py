@@ -12,15 +12,16 @@ from functools import partial
 from celery import Celery, signals
 from celery.worker.consumer import Consumer
 
-from hub import metrics, tracing
+from hub import garbage, metrics, tracing
 from hub.delivery import broker, tasks
 from hub.delivery.announce import Announcer
 from hub.delivery.chores import Chores
 from hub.delivery.engine import Engine
 from hub.delivery.policy import Judgement, Verdict
-from hub.exchange import peers, renewal
+from hub.exchange import peers, renewal, restored
 from hub.exchange.context import Hub
 from hub.exchange.puller import Puller
+from hub.exchange.reconciler import Reconciler
 from hub.settings import Settings
 from hub.store.heartbeats import Pulse
 from modules.catalog import CATALOG
@@ -43,6 +44,7 @@ celery.conf.update(
     worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    broker_channel_error_retry=True,  # a Redis that is full refuses even an acknowledgement: no reason to end
     timezone="UTC",
     beat_schedule={
         "show that the clock is heard": {"task": tasks.BEAT, "schedule": timedelta(seconds=10)},
@@ -81,7 +83,15 @@ async def opening() -> AsyncIterator[tuple[Engine, Chores]]:
         pulse = Pulse.beating(hub.db, "worker", partial(metrics.figures, metrics.WORKER))
         planned = settings.without_agreement == "planned"
         announcer = Announcer(hub.db, hub.directory, hub.outbound, hub.code, hub.journal.note, planned)
-        async with pulse, Puller.running(hub), announcer.running(), peers.reading_lists(hub), renewal.settling(hub):
+        async with (
+            pulse,
+            Puller.running(hub),
+            Reconciler.running(hub),
+            announcer.running(),
+            peers.reading_lists(hub),
+            renewal.settling(hub),
+            restored.resuming(hub),
+        ):
             yield engine, Chores(hub.db, hub.settings.message_retention)
 
 
@@ -92,6 +102,7 @@ def _count(judgement: Judgement) -> None:
 
 def begin(**_: object) -> None:
     """After the fork: the engine starts on a thread of its own."""
+    garbage.settle()
     tasks.runtime.start(opening)
 
 

@@ -75,20 +75,27 @@ async def _registered(request: Request) -> Access:
 
 
 def _named(request: Request) -> PartyId | None:
-    return headers.party(request.headers, headers.FROM_COUNTRY, headers.FROM_PARTY)
+    return _party(request, headers.FROM_COUNTRY, headers.FROM_PARTY)
+
+
+def _party(request: Request, country: str, party: str) -> PartyId | None:
+    given = request.state.headers
+    return headers.party(
+        {name: given[name.lower()] for name in (country, party) if name.lower() in given}, country, party
+    )
 
 
 def _call(request: Request, access: Access, sender: PartyId, interface: str, module: str, tail: str) -> Call:
     request.state.sender = sender  # a refusal is addressed to it, also when the receiver cannot be read
     call = Call(
         sender=sender,
-        to=headers.party(request.headers, headers.TO_COUNTRY, headers.TO_PARTY),
+        to=_party(request, headers.TO_COUNTRY, headers.TO_PARTY),
         platform=access.platform,
         method=request.method,
         module=module,
         interface=interface,
         tail=tail,
-        query=request.url.query,
+        query=request.state.query,
         body=request.state.body,
         request_id=request.state.request_id,
         correlation_id=request.state.correlation_id,

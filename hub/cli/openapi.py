@@ -35,7 +35,7 @@ def documents() -> dict[str, str]:
     from hub import app
     from hub.openapi import ocpi, operator, postman
 
-    partners = ocpi.describe(app.create_ocpi())
+    partners = ocpi.describe(app.OCPI_ROUTES)
     operators = operator.describe(app.create_app(Settings.model_construct()))
     found = {
         "ocpi.json": partners,

@@ -39,8 +39,10 @@ def api() -> None:
     """Run the API: OCPI, the operator's API and the console."""
     import uvicorn
 
+    from hub.services import drain
+
     settings = _begin("api", "database_url", "broker", "secret_key")
-    uvicorn.run(
+    config = uvicorn.Config(
         "hub.app:create",
         factory=True,
         host=settings.host,
@@ -52,8 +54,11 @@ def api() -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=10,
+        timeout_keep_alive=drain.KEEP_ALIVE,
+        timeout_graceful_shutdown=drain.FINISH,
+        limit_concurrency=drain.CONNECTIONS,
     )
+    drain.Server(config, lambda: config.loaded_app.state.readiness.drain()).run()
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 It turns when somebody rings (the bell, or a notification of new positions), when something becomes due, and once a
 second regardless: the *sweep*, which needs no broker, finds free lanes, late rows, due debts, new backfills and what
-other processes noted. Each turn stamps, lets lanes that are behind catch up, reads the log's tail, takes up what is
-due, and fills the budgets. Sends run on their own; outcomes are committed a hundred times a second at most.
+other processes noted. Each turn stamps, reads the log's tail and sends what is new, and only then lets lanes that are
+behind catch up and takes up what is due. Sends run on their own; outcomes are committed a hundred times a second at
+most.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from hub.ocpi import headers
 from hub.ocpi.client import Outbound
 from hub.ocpi.module import Catalog
 from hub.ocpi.types import PartyId
+from hub.store import heartbeats
 from hub.store import lanes as store
 from hub.store.db import FAULTS, Database
 from hub.store.directory import DirectoryCache
@@ -34,6 +36,12 @@ from hub.store.journal import Note
 from hub.store.lanes import Walk
 
 SWEEP = 1.0
+FRESH = 15.0
+"""Seconds since a worker's last sign of life in which it counts as one that could take lanes."""
+SETTLED = 30.0
+"""Seconds without a claim after which a worker may let go of lanes beyond its share."""
+CEDED = 10.0
+"""Seconds in which it does not take such a lane back; after that it does, if nobody else has."""
 CATCHING_UP_AT_ONCE = 4
 logger = telemetry.logger(__name__)
 
@@ -60,6 +68,8 @@ class Engine:
         self._hook = outcome
         self._lanes: dict[int, Lane] = {}
         self._resting: dict[int, float] = {}
+        self._ceded: dict[int, float] = {}
+        self._claimed_at = 0.0
         self._fallen: set[int] = set()
         self._catching_up: set[asyncio.Task[None]] = set()
         self._stamped = 0
@@ -147,14 +157,18 @@ class Engine:
         self.turns += 1
         self._due_at = 0.0
         sweeping = time.monotonic() >= self._sweep_at
+        self._stamped = await log.stamp(self._db, full=sweeping)
+        await self._reader.read()
+        self._pump()
         if sweeping:
             self._sweep_at = time.monotonic() + SWEEP
             await self._sweep()
-        self._stamped = await log.stamp(self._db, full=sweeping)
         await self._catch_up()
-        await self._reader.read()
         await self._take_up()
         await self._walk()
+        self._pump()
+
+    def _pump(self) -> None:
         for line in list(self._dispatcher.lines.values()):
             self._dispatcher.pump(line)
 
@@ -167,14 +181,19 @@ class Engine:
             await self._settler.settle()
         async with self._db.unit_of_work() as session:
             every = await store.every(session)
+            workers = await heartbeats.alive(session, "worker", FRESH) if self._may_cede() else 1
         directory = self._directory.now
         wanted = {i: r for i, r in every.items() if audience.served(directory.party(PartyId.parse(r)))}
-        await self._let_go(wanted.keys())
-        free = wanted.keys() - self._lanes.keys() - self._resting.keys()
-        if free:
-            now = time.monotonic()
-            for party_id, clean in (await self._holder.claim(sorted(free))).items():
-                self._resting[party_id] = now if clean else now + self._holder.timing.takeover
+        now = time.monotonic()
+        self._ceded = {party_id: until for party_id, until in self._ceded.items() if until > now}
+        self._ceded |= dict.fromkeys(self._excess(len(wanted), workers), now + CEDED)
+        kept = wanted.keys() - self._ceded.keys()
+        await self._let_go(kept)
+        free = kept - self._lanes.keys() - self._resting.keys()
+        claimed = await self._holder.claim(sorted(free)) if free else {}
+        for party_id, clean in claimed.items():
+            self._claimed_at = now
+            self._resting[party_id] = now if clean else now + self._holder.timing.takeover
         await self._platforms.sweep(audience.reached(directory))
         await self._serve(wanted)
         async with self._db.unit_of_work() as session:
@@ -188,6 +207,19 @@ class Engine:
             health = self._dispatcher.health(lane)
             if health is not None and (health.suspect or health.stopped):
                 self._shelve(lane)
+
+    def _may_cede(self) -> bool:
+        """Not soon after lanes were claimed: those may be of a worker that is dead and whose row does not tell yet."""
+        return not self._ceded and time.monotonic() - self._claimed_at > SETTLED
+
+    def _excess(self, lanes: int, workers: int) -> list[int]:
+        """The lanes beyond this worker's share, idle ones first: others have fewer than theirs and will take them."""
+        beyond = len(self._lanes) - -(-lanes // max(workers, 1))
+        if beyond <= 0:
+            return []
+        by_work = sorted(self._lanes.values(), key=lambda lane: len(lane.flying) + len(lane.waiting))
+        logger.info("lanes are let go for another worker", lanes=beyond, workers=workers)
+        return [lane.party_id for lane in by_work[:beyond]]
 
     async def _serve(self, wanted: dict[int, str]) -> None:
         """Begin with lanes that are held and have rested long enough, from what the database says now."""
@@ -232,6 +264,7 @@ class Engine:
             self._settler.keep(lane)
         self._lanes.clear()
         self._resting.clear()
+        self._ceded.clear()
         self._fallen.clear()
         self._reader.reset()
         self._sweep_at = 0.0

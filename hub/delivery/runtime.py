@@ -14,6 +14,7 @@ import uvloop
 from hub import telemetry
 from hub.delivery.chores import Chores
 from hub.delivery.engine import Engine
+from hub.delivery.watchdog import Watchdog
 
 START_TIME = 60.0
 STOP_TIME = 15.0
@@ -64,12 +65,16 @@ class Runtime:
     async def _run(self, opening: Opening) -> None:
         self._stop = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        while not self._stop.is_set():
+        with Watchdog(self._loop):
+            await self._serve(opening, self._stop)
+
+    async def _serve(self, opening: Opening, stop: asyncio.Event) -> None:
+        while not stop.is_set():
             try:
                 async with opening() as (engine, self._chores):
                     await engine.start()
                     self._engine = engine
-                    await self._stop.wait()
+                    await stop.wait()
                     self._engine = None
                     await engine.drain()
             except Exception as error:  # services that are not there yet: the worker waits for them

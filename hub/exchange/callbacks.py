@@ -17,7 +17,7 @@ from hub.exchange import forward
 from hub.exchange.call import Call, Reply, answer
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers, json, paging
-from hub.ocpi.client import NetworkError, Refused
+from hub.ocpi.client import NetworkError, Refused, Use
 from hub.ocpi.errors import ConnectionProblem, HubError, InvalidParameters, NotFound, UnknownReceiver
 from hub.ocpi.types import PartyId
 from hub.store import destinations, messages
@@ -249,7 +249,7 @@ async def post_result(
     started, sent, detail = time.monotonic(), None, None
     body = json.dumps(result)
     try:
-        sent = await hub.outbound.send("POST", url, onward, body)
+        sent = await hub.outbound.send("POST", url, onward, body, use=Use.INTERACTIVE)
     except NetworkError as error:
         detail = str(error)
     hub.journal.note(

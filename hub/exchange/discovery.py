@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from hub.exchange import pressure
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers, json
 from hub.ocpi.client import Answer, NetworkError, NoAnswer
@@ -122,7 +123,8 @@ async def _send(
     if body is not None:
         shown["Content-Type"] = "application/json"
     send = hub.outbound.call if method == "GET" else hub.outbound.send  # which tells whether anything reached the peer
-    return await send(method, url, shown, json.dumps(body) if body is not None else None, timeout)
+    with pressure.aside():
+        return await send(method, url, shown, json.dumps(body) if body is not None else None, timeout)
 
 
 def _step(url: str) -> str:

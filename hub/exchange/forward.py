@@ -8,10 +8,11 @@ from yarl import URL
 
 from hub import metrics, tracing
 from hub.delivery import send as delivery
+from hub.exchange import pressure
 from hub.exchange.call import Call, Reply
 from hub.exchange.context import Hub
 from hub.ocpi import envelope, headers, paging
-from hub.ocpi.client import Answer, NetworkError, NoAnswer
+from hub.ocpi.client import Answer, NetworkError, NoAnswer, Use
 from hub.ocpi.errors import ConnectionProblem, HubError, OcpiError, RequestTimeout
 from hub.ocpi.types import PartyId
 from hub.store import messages
@@ -21,7 +22,7 @@ from hub.store.outgoing import Identity
 
 log = structlog.get_logger(__name__)
 
-FORWARD_TIMEOUT = 10.0
+FORWARD_TIMEOUT = delivery.DEADLINE
 PASSED_ON = (headers.TOTAL_COUNT, headers.LIMIT)
 
 
@@ -55,11 +56,13 @@ async def send(
     answer: Answer | None = None
     failure: NetworkError | None = None
     parties = {"sender": call.sender, "receiver": target.code}
+    use = Use.INTERACTIVE if pressure.awaited(call.module, call.tail) else Use.PUSH
     with tracing.span("forward", call.correlation_id, module=call.module, method=call.method, **parties) as span:
         try:
-            answer = await hub.outbound.send(
-                call.method, url, onward, body, min(timeout, target.platform.quirks.timeout)
-            )
+            with pressure.aside():
+                answer = await hub.outbound.send(
+                    call.method, url, onward, body, min(timeout, target.platform.quirks.timeout), use
+                )
         except NetworkError as error:
             failure = error
             metrics.FORWARD_FAILURES.labels(str(target.code), type(error).__name__).inc()

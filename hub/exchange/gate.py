@@ -1,7 +1,8 @@
 """The gate before every OCPI route: who is it, how large, how long; and an envelope whatever happens behind it.
 
-Pure ASGI. It puts `access`, `request_id`, `correlation_id` and `body` into the request's state, so that nothing
-behind it reads from the network, and echoes both message ids on every answer (TF-130, TF-131).
+Pure ASGI. It puts `access`, `headers` (by name in lower case), `query`, `body`, `request_id` and `correlation_id` into
+the request's state, so that nothing behind it reads from the network or reads a header twice, and echoes both message
+ids on every answer (TF-130, TF-131).
 """
 
 import asyncio
@@ -29,15 +30,12 @@ HANDSHAKE = ("/versions", "/2.2.1")
 
 
 class Gate:
-    """ASGI middleware around the OCPI application; the hub is found at `app.state.hub`."""
+    """The way into the OCPI application; the hub is found at `app.state.hub`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         hub: Hub = scope["app"].state.hub
         given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = headers.message_id(given.get("x-request-id"))
@@ -64,11 +62,12 @@ class Gate:
                 raise NotFound("the URL holds characters that OCPI does not allow")
             body = await _read(receive, given)
             scope["state"] = {
-                **scope.get("state", {}),
                 "access": access,
+                "headers": given,
+                "query": scope["query_string"].decode("latin-1"),
+                "body": body,
                 "request_id": answer.request_id,
                 "correlation_id": answer.correlation_id,
-                "body": body,
             }
             await self._app(scope, receive, answer)
         except OcpiError as error:
@@ -114,6 +113,8 @@ async def _read(receive: Receive, given: dict[str, str]) -> bytes:
     """The body, at most 1 MiB and within 30 s; never compressed, since a small body could unpack to a huge one."""
     if given.get("content-encoding", "identity") != "identity":
         raise InvalidJson("Content-Encoding: bodies are taken as they are, not compressed")
+    if "content-length" not in given and "transfer-encoding" not in given:
+        return b""
     declared = given.get("content-length", "0")
     if declared.isdigit() and int(declared) > BODY_LIMIT:
         raise TooLarge(f"body: larger than {BODY_LIMIT} bytes")
@@ -138,7 +139,7 @@ async def _read(receive: Receive, given: dict[str, str]) -> bytes:
 async def _refuse(send: Send, http_status: int, error: OcpiError) -> None:
     body = envelope.refusal(error)
     extra: list[Any] = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if http_status == 503:
+    if http_status in (429, 503):
         extra.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": http_status, "headers": extra})
     await send({"type": "http.response.body", "body": body})

@@ -23,7 +23,7 @@ from hub.exchange.call import Reply
 from hub.exchange.context import Hub
 from hub.exchange.crawl import Failed, List
 from hub.ocpi import envelope, headers, json
-from hub.ocpi.client import Answer
+from hub.ocpi.client import Answer, Use
 from hub.ocpi.errors import ClientError, Conflict, InvalidParameters, NotFound, OcpiError
 from hub.ocpi.types import PartyId, check, parse_datetime
 from hub.store import parties
@@ -149,7 +149,9 @@ async def _list(hub: Hub, platform: PlatformView) -> list[Info]:
     assert endpoint is not None
 
     async def ask(url: str) -> Answer:
-        return await hub.outbound.send("GET", url, delivery.onward(platform, correlation_id), None, PAGE_DEADLINE)
+        return await hub.outbound.send(
+            "GET", url, delivery.onward(platform, correlation_id), None, PAGE_DEADLINE, Use.BULK
+        )
 
     found: dict[tuple[str, str], Info] = {}
     async for page in crawl.pages(ask, List(endpoint, platform.quirks, {})):

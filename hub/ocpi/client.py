@@ -1,9 +1,12 @@
 """The one door out. Every request that leaves the hub passes this file.
 
-One aiohttp session per scheme sits under everything; its resolver judges the resolved address and pins it, so that no
-URL a partner gives leads to an address the operator did not allow. Deadlines are total, answers are capped, redirects
-and environment proxies are off. Lanes and forwarding call `send`; ordinary calls (handshake, pulls, callbacks) use
-`http`, an httpx client over the same sessions.
+One aiohttp session per use and scheme sits under everything; its resolver judges the resolved address and pins it, so
+that no URL a partner gives leads to an address the operator did not allow. Deadlines are total, answers are capped,
+redirects and environment proxies are off. Lanes and forwarding call `send`; ordinary calls (handshake, pulls,
+callbacks) use `http`, an httpx client over the sessions for bulk.
+
+Each use has connections of its own, so that deliveries and lists never take those that a charger's driver waits for;
+and so many for each host, so that one partner takes none from another.
 """
 
 import asyncio
@@ -12,6 +15,7 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import ip_address
 from urllib.parse import unquote
 
@@ -50,6 +54,21 @@ class Refused(NetworkError):
     """The address is not one that this hub may talk to (HUB_OUTBOUND_ALLOW)."""
 
 
+class Use(Enum):
+    """What a request is for; the value says in what order they matter."""
+
+    INTERACTIVE = 1
+    PUSH = 2
+    BULK = 3
+
+
+CONNECTIONS = {Use.INTERACTIVE: 64, Use.PUSH: 64, Use.BULK: 8}
+"""So many may one host have."""
+
+UNDER_WAY = {Use.INTERACTIVE: 128, Use.PUSH: 1024, Use.BULK: 64}
+"""So many requests may it have to answer; what comes on top is refused at once, instead of waiting for its deadline."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A peer's answer; header names compare without regard to case."""
@@ -80,17 +99,20 @@ class _JudgingResolver(AbstractResolver):
 
 
 class Outbound:
-    """The outbound client of a process. Use as an async context manager, inside the loop that uses it."""
+    """The outbound client of a process. Use as an async context manager, inside the loop that uses it. One host gets at
+    most `connections_per_host` connections for each use, and never more than the use allows."""
 
     def __init__(self, allow: Sequence[Network] = (), connections_per_host: int = 64) -> None:
         self._allow = tuple(allow)
-        self._per_host = connections_per_host
+        self._per_host = {use: min(connections_per_host, limit) for use, limit in CONNECTIONS.items()}
+        self._under_way: dict[tuple[Use, str | None, int | None], int] = {}
 
     async def __aenter__(self) -> "Outbound":
-        self._sessions = {"https": self._session(True), "http": self._session(False)}
+        self._sessions = {(use, scheme): self._session(use, scheme) for use in Use for scheme in ("https", "http")}
+        bulk = {scheme: self._sessions[Use.BULK, scheme] for scheme in ("https", "http")}
         self.http = httpx.AsyncClient(
-            transport=AiohttpTransport(client=self._sessions["https"], verify=_NO_AUTHORITIES),
-            mounts={"http://": AiohttpTransport(client=self._sessions["http"], verify=_NO_AUTHORITIES)},
+            transport=AiohttpTransport(client=bulk["https"], verify=_NO_AUTHORITIES),
+            mounts={"http://": AiohttpTransport(client=bulk["http"], verify=_NO_AUTHORITIES)},
             timeout=httpx.Timeout(10, connect=CONNECT_TIMEOUT),
             follow_redirects=False,
             trust_env=False,
@@ -132,12 +154,18 @@ class Outbound:
         headers: Mapping[str, str],
         body: bytes | None = None,
         timeout: float = 10.0,
+        use: Use = Use.PUSH,
     ) -> Answer:
         """One request, one answer, within `timeout` seconds; raises Unreachable, NoAnswer or Refused."""
         target = _as_given(url, self.check(url))
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
+        host = (use, target.host, target.port)
+        under_way = self._under_way.get(host, 0)
+        if under_way >= UNDER_WAY[use]:
+            raise Unreachable(f"{target.host} has {under_way} requests to answer: no more are sent until it does")
+        self._under_way[host] = under_way + 1
         try:
-            async with self._sessions[target.scheme].request(
+            async with self._sessions[use, target.scheme].request(
                 method, target, headers=headers, data=body, timeout=limits, allow_redirects=False
             ) as answer:
                 return Answer(answer.status, answer.headers, await _read(answer))
@@ -151,6 +179,11 @@ class Outbound:
             raise Refused("not a URL") from None
         except (aiohttp.ClientError, OSError) as error:
             raise NoAnswer(f"{target.host} broke off: {type(error).__name__}") from None
+        finally:
+            if self._under_way[host] == 1:
+                del self._under_way[host]
+            else:
+                self._under_way[host] -= 1
 
     async def call(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 10.0
@@ -199,11 +232,11 @@ class Outbound:
         writer.transport.abort()
         return shown or b""
 
-    def _session(self, encrypted: bool) -> aiohttp.ClientSession:
+    def _session(self, use: Use, scheme: str) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            resolver=_JudgingResolver(self._allow, encrypted),
+            resolver=_JudgingResolver(self._allow, scheme == "https"),
             limit=0,
-            limit_per_host=self._per_host,
+            limit_per_host=self._per_host[use],
             ttl_dns_cache=60,
             keepalive_timeout=30,
         )

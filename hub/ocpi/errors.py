@@ -159,3 +159,17 @@ class TooLarge(InvalidParameters):
 
     http_status = 413
     text = "The body is too large."
+
+
+class Busy(ServerError):
+    """HTTP 503: the hub has as much in hand as it can do well."""
+
+    http_status = 503
+    text = "The hub has too much in hand at present: send this again in a moment."
+
+
+class OverShare(ServerError):
+    """HTTP 429: the hub has its hands full, and this platform has more than its share of that."""
+
+    http_status = 429
+    text = "This platform has more requests in progress than its share: send this again in a moment, and fewer at once."

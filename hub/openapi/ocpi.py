@@ -4,10 +4,11 @@ What stands in the spec for every message alike (envelope, message ids, routing 
 the route; what an answer holds follows from the catalogue.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from hub.ocpi import headers
 from hub.openapi import LICENSE, Document, Operation, drop_unused, operations, reference, summarise
@@ -84,8 +85,8 @@ _ANSWERS = {
 """What the data of an answer is where the catalogue does not say so: the object's name, and whether it is a list."""
 
 
-def describe(app: FastAPI) -> Document:
-    """The document of the OCPI application."""
+def describe(ocpi: Sequence[BaseRoute]) -> Document:
+    """The document of the OCPI routes."""
     from fastapi.openapi.utils import get_openapi
 
     document = get_openapi(
@@ -94,7 +95,7 @@ def describe(app: FastAPI) -> Document:
         summary="What partners of the hub call.",
         description=_DESCRIPTION,
         license_info=LICENSE,
-        routes=app.routes,
+        routes=ocpi,
         servers=[{"url": "{base_url}/ocpi", "variables": {"base_url": {"default": "https://hub.example"}}}],
     )
     components = document["components"]

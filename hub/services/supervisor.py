@@ -2,7 +2,8 @@
 
 PostgreSQL and Redis come first (unless settings name others), then the migrations, then the hub's own processes. A
 process that ends before the hub was ready fails the start; one that ends later is started again, after a pause that
-doubles while it keeps falling. Processes are separate on purpose: what one of them does wrong, the others survive.
+doubles while it keeps falling; one that hangs is killed first. Processes are separate on purpose: what one of them does
+wrong, the others survive.
 """
 
 import asyncio
@@ -26,11 +27,12 @@ from hub.services.log import Log
 from hub.services.postgres import Postgres
 from hub.services.process import Process
 from hub.services.redis import Redis
+from hub.services.watchdog import Watchdog
 from hub.settings import CHECKOUT, Settings
 
 PROCESSES = ("api", "worker", "beat", "bridge")
 READY_TIME = 60.0  # seconds
-STOP = ((signal.SIGTERM, 15.0),)
+STOP = ((signal.SIGTERM, 20.0),)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between a fall and the next start
 STEADY = 10.0  # seconds after which a process counts as recovered
 
@@ -171,6 +173,7 @@ class Stack:
             await child.start()
         await self._until_ready()
         self._keepers = [asyncio.create_task(self._keep(one)) for one in (*self._services, *self._children)]
+        self._keepers.append(asyncio.create_task(Watchdog(self.settings.database_url, self._end_hung).run()))
         self.data.announce(self.url, self.bridge_url)
 
     async def _with_ports(self, settings: Settings) -> Settings:
@@ -249,6 +252,16 @@ class Stack:
             await writer.wait_closed()
             return True
         return False
+
+    def _end_hung(self, pid: int) -> str | None:
+        """Kill the child that this process belongs to, or is; it is started again like any that has fallen."""
+        with suppress(ProcessLookupError):
+            session = os.getsid(pid)
+            for child in self._children:
+                if child.process and child.process.pid == session:
+                    child.process.send(signal.SIGKILL)
+                    return child.name
+        return None
 
     async def _keep(self, service: Service) -> None:
         """Start a service again whenever it has ended."""

@@ -60,6 +60,9 @@ _ALL = text(
     "SELECT process, kind, started_at, at, extract(epoch FROM now() - at)::float8, figures"
     " FROM heartbeat ORDER BY process"
 )
+_ALIVE = text(
+    "SELECT count(*) FROM heartbeat WHERE kind = :kind AND at > now() - CAST(:within AS float8) * interval '1 second'"
+)
 _INHERIT = text(
     "WITH dead AS (DELETE FROM heartbeat WHERE process = :dead RETURNING started_at)"
     " UPDATE heartbeat h SET started_at = dead.started_at FROM dead WHERE h.process = :heir"
@@ -82,6 +85,11 @@ class Sign:
 async def every(session: Statements) -> list[Sign]:
     """The last sign of life of every process that has not ended well."""
     return [Sign(*row) for row in await session.execute(_ALL)]
+
+
+async def alive(session: Statements, kind: str, within: float) -> int:
+    """How many processes of a kind have shown their life within so many seconds."""
+    return int((await session.execute(_ALIVE, {"kind": kind, "within": within})).scalar_one())
 
 
 async def shown(session: Statements, kind: str) -> None:
@@ -132,11 +140,15 @@ class Pulse:
         finally:
             await pulse.stop()
 
+    async def write(self) -> None:
+        """Write the row. Raises what the database says."""
+        async with self._db.unit_of_work() as session:
+            await session.execute(_BEAT, {**self._names, "figures": json.dumps(self._figures()).decode()})
+
     async def beat(self) -> None:
         """Write the row; that the database is away is no reason to fall over."""
         try:
-            async with self._db.unit_of_work() as session:
-                await session.execute(_BEAT, {**self._names, "figures": json.dumps(self._figures()).decode()})
+            await self.write()
         except Exception as error:
             log.warning("sign of life not written", process=self.process, error=repr(error)[:300])
 

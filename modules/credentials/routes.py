@@ -20,7 +20,7 @@ router = APIRouter(prefix=f"{VERSION_PATH}/credentials", tags=["credentials"])
 @router.get("")
 async def get_credentials(hub: CurrentHub, access: CurrentAccess, request: Request) -> Response:
     """The Credentials the caller uses here; its token is known only from this very request (CRED-025)."""
-    shown = headers.candidates(request.headers.get("authorization"))
+    shown = headers.candidates(request.state.headers.get("authorization"))
     token = next((t for t in shown if hash_token(t) in hub.directory.now.access), shown[0])
     return _json(handshake.own_credentials(hub, token))
 

@@ -33,7 +33,7 @@ Party = Annotated[PartyId, Depends(party)]
 @sender.get("")
 async def get_client_infos(hub: CurrentHub, access: RegisteredAccess, request: Request) -> Response:
     """List the parties that the caller can communicate with, and how they are connected."""
-    return respond(await clients.page(hub, access.platform, request.url.query))
+    return respond(await clients.page(hub, access.platform, request.state.query))
 
 
 @receiver.get(PARTY)

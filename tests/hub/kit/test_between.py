@@ -100,10 +100,10 @@ async def test_what_goes_wrong_on_the_way(
 ) -> None:
     sent = running.hub.outbound.send
 
-    async def send(method: str, url: str, headers: Any, body: bytes | None = None, timeout: float = 10.0) -> Any:
+    async def send(method: str, url: str, headers: Any, body: bytes | None = None, *more: Any) -> Any:
         if "OCPI-from-party-id" in headers:
             url, headers, body = mutate(url, dict(headers), body)
-        return await sent(method, url, headers, body, timeout)
+        return await sent(method, url, headers, body, *more)
 
     monkeypatch.setattr(running.hub.outbound, "send", send)
     assert failed(await met()) - {"TF-098"} == catalogue_ids

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hub.ocpi import client
-from hub.ocpi.client import NetworkError, NoAnswer, Outbound, Refused, Unreachable
+from hub.ocpi.client import NetworkError, NoAnswer, Outbound, Refused, Unreachable, Use
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -45,7 +45,7 @@ def says(raw: bytes) -> Script:
     return script
 
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Total-Count: 7\r\n\r\n{}"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\nX-Total-Count: 7\r\n\r\n{}"
 
 
 @pytest.fixture
@@ -100,6 +100,50 @@ async def test_nobody_there_is_told_from_no_answer(outbound: Outbound) -> None:
             await outbound.send("POST", url, {}, b"{}")
         with pytest.raises(NetworkError):  # the transport under httpx does not tell the two apart
             await outbound.call("POST", url, {}, b"{}")
+
+
+async def test_deliveries_to_a_host_that_hangs_take_no_connection_from_what_somebody_waits_for(
+    eventually: Callable[[Callable[[], object]], Awaitable[None]],
+) -> None:
+    free, busy = asyncio.Event(), 0
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal busy
+        busy += 1
+        if busy <= 2:
+            await free.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    async with Outbound(LOOPBACK, connections_per_host=2) as door, peer(hang) as url:
+        pushes = [asyncio.create_task(door.send("PUT", url, {})) for _ in range(5)]
+        await eventually(lambda: busy == 2)
+        for _ in range(3):
+            assert (await door.send("POST", url, {}, use=Use.INTERACTIVE)).status == 200
+        assert (await door.call("GET", url, {})).status == 200
+        assert not any(push.done() for push in pushes)
+        free.set()
+        assert [(await push).status for push in pushes] == [200] * 5
+
+
+async def test_a_host_with_too_much_to_answer_gets_no_more(outbound: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(client.UNDER_WAY, Use.INTERACTIVE, 2)
+    free = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await free.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    async with peer(hang) as url, peer(says(OK)) as other:
+        asked = [asyncio.create_task(outbound.send("POST", url, {}, use=Use.INTERACTIVE)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unreachable, match="has 2 requests to answer"):
+            await outbound.send("POST", url, {}, use=Use.INTERACTIVE)
+        assert (await outbound.send("POST", other, {}, use=Use.INTERACTIVE)).status == 200
+        free.set()
+        await asyncio.gather(*asked)
+        assert (await outbound.send("POST", url, {}, use=Use.INTERACTIVE)).status == 200
 
 
 @pytest.mark.parametrize(

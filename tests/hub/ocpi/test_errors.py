@@ -13,6 +13,8 @@ CODES = {
     errors.UnknownLocation: (2003, 200),
     errors.UnknownToken: (2004, 404),
     errors.ServerError: (3000, 200),
+    errors.Busy: (3000, 503),
+    errors.OverShare: (3000, 429),
     errors.UnableToUseClientApi: (3001, 200),
     errors.UnsupportedVersion: (3002, 200),
     errors.NoMatchingEndpoints: (3003, 200),

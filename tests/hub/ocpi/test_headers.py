@@ -67,3 +67,23 @@ def test_a_routing_pair_is_read_without_regard_to_case() -> None:
 def test_an_unfit_message_id_is_replaced(bad: str | None) -> None:
     assert headers.message_id(bad) != bad
     assert headers.message_id("abc-1") == "abc-1"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": " 007 "}, 7),
+        ({"Retry-After": "Sat, 21 Nov 2026 21:00:40 GMT", "Date": "Sat, 21 Nov 2026 21:00:00 GMT"}, 40),
+        ({"Retry-After": "Sat, 21 Nov 2026 20:00:00 GMT", "Date": "Sat, 21 Nov 2026 21:00:00 GMT"}, 0),
+        ({"Retry-After": "Sat, 21 Nov 2026 21:00:40 -0000", "Date": "Sat, 21 Nov 2026 21:00:00 GMT"}, None),
+        ({"Retry-After": "Sat, 21 Nov 2026 21:00:40 GMT"}, None),
+        *(
+            ({"Retry-After": text}, None)
+            for text in ("", "soon", "-1", "1.5", "9" * 10, "Sat, 99 Nov 2026 21:00:40 GMT")
+        ),
+        ({}, None),
+    ],
+)
+def test_how_long_an_answer_asks_to_wait(given: dict[str, str], seconds: float | None) -> None:
+    assert headers.retry_after(given) == seconds
