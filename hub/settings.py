@@ -192,6 +192,17 @@ class Settings(BaseSettings):
         le=1440,
         description="Minutes that a partner has to push something of its own before its lists are pulled.",
     )
+    reconcile: Literal["off"] | Annotated[int, Field(ge=0, le=23)] = Field(
+        default=3,
+        description="The hour (UTC) from which partners are asked each night whether they hold what they acknowledged "
+        "the day before (`knutpunkt reconcile`); off: only by hand.",
+    )
+    reconcile_sample: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        description="Objects of each module that a partner is asked for then; of CDRs it is asked for all.",
+    )
     alert_url: str = Field(
         default="",
         repr=False,

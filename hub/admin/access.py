@@ -68,7 +68,7 @@ async def _admitted(request: Request) -> None:
     """`admit`; whom it refuses stands in the log, since somebody may be guessing."""
     hub = await current_hub(request)
     try:
-        await admit(hub, request.headers.get("authorization", ""))
+        request.state.operator = await admit(hub, request.headers.get("authorization", ""))
     except Unauthorized:
         peer = request.client.host if request.client else ""
         forwarded = request.headers.getlist("x-forwarded-for")
@@ -77,18 +77,20 @@ async def _admitted(request: Request) -> None:
         raise
 
 
-async def admit(hub: Hub, authorization: str) -> None:
-    """Let an operator in; Unauthorized (401) for anybody else."""
+async def admit(hub: Hub, authorization: str) -> str:
+    """Let an operator in, and say who that is: the name of the token. Unauthorized (401) for anybody else."""
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized("show an operator token: Authorization: Bearer TOKEN")
     own = hub.settings.api_token
     if own and hmac.compare_digest(own.encode(), token.encode()):
-        return
+        return "operator"
     async with hub.db.session() as session:
-        if await session.get(OperatorToken, hash_token(token)) is None:
-            raise Unauthorized("this operator token is not one of this hub")
+        known = await session.get(OperatorToken, hash_token(token))
+    if known is None:
+        raise Unauthorized("this operator token is not one of this hub")
+    return known.name
 
 
 async def refuse(request: Request, error: Exception) -> Response:

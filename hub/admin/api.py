@@ -22,6 +22,7 @@ from hub.admin import (
     platforms,
     probes,
     pulls,
+    reconciliations,
     status,
     trace,
 )
@@ -42,6 +43,7 @@ _TOPICS = (
     cdrs,
     deliveries,
     pulls,
+    reconciliations,
     trace,
     status,
     alerts,

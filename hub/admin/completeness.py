@@ -27,15 +27,20 @@ _KEPT = text(
     "  AND o.audience IN ('*', :receiver) AND NOT o.deleted AND NOT EXISTS (SELECT FROM object t"
     "  WHERE t.owner = o.owner AND t.module = o.module AND t.key = o.key AND t.audience = :receiver AND t.deleted"
     "  AND t.stored_at >= o.stored_at) GROUP BY o.key),"
-    " debt AS (SELECT key, parked FROM owed WHERE receiver = :receiver AND owner = :owner AND module = :module)"
-    " SELECT count(*), count(*) FILTER (WHERE d.key IS NULL AND w.key IS NULL AND (b.id IS NULL OR s.id <= b.last_id)),"
-    " (SELECT count(*) FROM debt WHERE NOT parked), (SELECT count(*) FROM debt WHERE parked)"
-    " FROM seen s LEFT JOIN debt d USING (key) LEFT JOIN waits w USING (key)"
+    " debt AS (SELECT key, parked FROM owed WHERE receiver = :receiver AND owner = :owner AND module = :module),"
+    " gone AS (SELECT key FROM discard d WHERE receiver = :receiver AND owner = :owner AND module = :module"
+    "  AND NOT EXISTS (SELECT FROM object o WHERE o.owner = d.owner AND o.module = d.module AND o.key = d.key"
+    "  AND o.audience IN ('*', :receiver) AND o.stored_at > d.at))"
+    " SELECT count(*), count(*) FILTER (WHERE d.key IS NULL AND w.key IS NULL AND g.key IS NULL"
+    " AND (b.id IS NULL OR s.id <= b.last_id)), (SELECT count(*) FROM debt WHERE NOT parked),"
+    " (SELECT count(*) FROM debt WHERE parked), count(g.key) FILTER (WHERE d.key IS NULL)"
+    " FROM seen s LEFT JOIN debt d USING (key) LEFT JOIN waits w USING (key) LEFT JOIN gone g USING (key)"
     " LEFT JOIN backfill b ON b.receiver = :receiver AND b.owner = :owner AND b.module = :module"
 )
 _CDRS = text(
     "SELECT count(*), count(*) FILTER (WHERE d.state = 'delivered'), count(o.key) FILTER (WHERE NOT o.parked),"
-    " count(o.key) FILTER (WHERE o.parked) FROM cdr c JOIN cdr_delivery d USING (seq)"
+    " count(o.key) FILTER (WHERE o.parked), count(*) FILTER (WHERE d.state = 'discarded')"
+    " FROM cdr c JOIN cdr_delivery d USING (seq)"
     " LEFT JOIN owed o ON o.receiver = c.receiver AND o.owner = c.owner AND o.module = :module AND o.key = c.key"
     " WHERE c.owner = :owner AND c.receiver = :receiver"
 )
@@ -45,7 +50,8 @@ _CDRS = text(
 class Completeness:
     """What of an owner's module a receiver may have: how many objects there `are`, how many of them the receiver has
     acknowledged in their newest state (`delivered`, None where the hub delivers nothing), how many are still on their
-    way (`waiting`), tried again (`owed`) or refused so often that they are `parked`. `note` says why nothing moves."""
+    way (`waiting`), tried again (`owed`), refused so often that they are `parked`, or then given up (`discarded`).
+    `note` says why nothing moves."""
 
     receiver: str
     owner: str
@@ -55,6 +61,7 @@ class Completeness:
     waiting: int
     owed: int
     parked: int
+    discarded: int
     note: str | None
 
 
@@ -85,14 +92,14 @@ async def _count(
 ) -> Completeness:
     names = {"owner": str(owner), "receiver": str(receiver), "module": module.name}
     query = _CDRS if module.immutable else _KEPT
-    are, delivered, owed, parked = (await session.execute(query, names)).one()
+    are, delivered, owed, parked, discarded = (await session.execute(query, names)).one()
     note, target = _note(picture, owner, module, receiver), picture.party(receiver)
     if target is not None and target.platform.hosted:  # it lives here: what is kept, it has
-        return Completeness(str(receiver), str(owner), module.name, are, are, 0, 0, 0, note)
+        return Completeness(str(receiver), str(owner), module.name, are, are, 0, 0, 0, 0, note)
     served = note is None or _is_away(target)
-    waiting = max(are - delivered - owed - parked, 0) if served else 0
+    waiting = max(are - delivered - owed - parked - discarded, 0) if served else 0
     known = delivered if served or module.immutable else None
-    return Completeness(str(receiver), str(owner), module.name, are, known, waiting, owed, parked, note)
+    return Completeness(str(receiver), str(owner), module.name, are, known, waiting, owed, parked, discarded, note)
 
 
 def _note(picture: Directory, owner: PartyId, module: Module, receiver: PartyId) -> str | None:

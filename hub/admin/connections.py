@@ -13,7 +13,7 @@ from sqlalchemy import text
 from hub.admin import access, holdings, platforms
 from hub.admin.holdings import Holding
 from hub.admin.invitations import Behind, InvitedRole, check_free, pairs
-from hub.admin.orders import Name, Order
+from hub.admin.orders import Code, Name, Order
 from hub.admin.platforms import PlatformDetail
 from hub.exchange import handshake, membership, peers, renewal
 from hub.exchange.context import Hub
@@ -43,13 +43,22 @@ class RegistrationOrder(Order):
 class PlatformOrder(Order):
     """How a platform is served; what is left out stays as it is. `resync`: whether state is pushed to it (`push`), or
     it pulls for itself and is sent nothing (`pull`). `strict`: what it sends is refused unless it holds to the letter
-    of the spec. `pull`: the modules whose lists the hub pulls from it, or `auto`: those of which it pushes nothing.
-    `quirks`: how it departs from the letter; those that are not named stay as they are."""
+    of the spec. `short_retry`: whether a delivery that failed is tried again within a minute. `pull`: the modules whose
+    lists the hub pulls from it, or `auto`: those of which it pushes nothing. `quirks`: how it departs from the letter;
+    those that are not named stay as they are."""
 
     resync: Literal["push", "pull"] | None = None
     strict: bool | None = None
+    short_retry: bool | None = None
     pull: Literal["auto"] | Annotated[list[str], Field(max_length=20)] | None = None
     quirks: dict[str, bool | int | str] | None = None
+
+
+class ResyncOrder(Order):
+    """What is delivered anew: of one `owner`, or of all; of these `modules`, or of all but sessions."""
+
+    owner: Code | None = None
+    modules: Annotated[list[str], Field(max_length=20)] = Field(default_factory=list)
 
 
 class AdmissionOrder(Order):
@@ -158,11 +167,11 @@ async def post(hub: CurrentHub, order: RegistrationOrder) -> Response:
 @router.patch("/platforms/{platform_id}", response_model=Changed)
 async def patch(hub: CurrentHub, platform_id: int, order: PlatformOrder) -> Response:
     """Change how a platform is served. From `pull` to `push` everything is delivered anew."""
-    if all(value is None for value in (order.resync, order.strict, order.pull, order.quirks)):
-        raise InvalidParameters("body: give resync, strict, pull or quirks")
+    if all(value is None for value in vars(order).values()):
+        raise InvalidParameters("body: give resync, strict, short_retry, pull or quirks")
     if order.pull is not None or order.quirks is not None:
         await membership.treat(hub, platform_id, order.pull, order.quirks or {})
-    correlation_id = await membership.change(hub, platform_id, order.resync, order.strict)
+    correlation_id = await membership.change(hub, platform_id, order.resync, order.strict, order.short_retry)
     return access.respond(await changed(hub, platform_id, correlation_id))
 
 
@@ -178,6 +187,13 @@ async def suspend(hub: CurrentHub, platform_id: int) -> Response:
 async def resume(hub: CurrentHub, platform_id: int) -> Response:
     """End a suspension; everything is delivered anew."""
     return access.respond(await changed(hub, platform_id, await membership.resume(hub, platform_id)))
+
+
+@router.post("/platforms/{platform_id}/resync", response_model=Changed)
+async def resync(hub: CurrentHub, platform_id: int, order: ResyncOrder) -> Response:
+    """Deliver anew all that the platform may have, for a partner that has lost data. What it holds it gets again."""
+    correlation_id = await membership.resync(hub, platform_id, order.owner, order.modules)
+    return access.respond(await changed(hub, platform_id, correlation_id))
 
 
 @router.put("/platforms/{platform_id}/admissions", response_model=Changed)

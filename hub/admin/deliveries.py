@@ -8,13 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Query, Response
+import structlog
+from fastapi import Path, Query, Request, Response
+from pydantic import Field
 from sqlalchemy import text
 
 from hub.admin import access
+from hub.admin.orders import Code, Order
 from hub.exchange.context import Hub
+from hub.ocpi import headers
+from hub.ocpi.errors import Conflict, InvalidParameters, NotFound
 from hub.ocpi.types import PartyId, masked
+from hub.store import parked
+from hub.store.journal import Hop
+from hub.store.parked import Which
 from modules.calls import CurrentHub
+from modules.catalog import CDRS
+
+log = structlog.get_logger(__name__)
 
 router = access.router("deliveries")
 
@@ -32,11 +43,16 @@ _LANES = text(
     " GROUP BY l.receiver, l.party_id, l.holder, f.id ORDER BY l.receiver"
 )
 _OWED = text(
-    "SELECT receiver, owner, module, key, CASE WHEN parked THEN 'parked' ELSE 'owed' END AS state, tries,"
-    " CASE WHEN NOT parked THEN next_at END AS next_try_at, reason, since, correlation_id FROM owed"
+    "SELECT mark AS number, receiver, owner, module, key, CASE WHEN parked THEN 'parked' ELSE 'owed' END AS state,"
+    " tries, CASE WHEN NOT parked THEN next_at END AS next_try_at, reason, since, correlation_id FROM owed"
     " WHERE (CAST(:receiver AS text) IS NULL OR receiver = :receiver)"
     " AND (CAST(:parked AS boolean) IS NULL OR parked = :parked)"
     " ORDER BY parked DESC, since, receiver, owner, module, key LIMIT :limit"
+)
+_ONE = text(
+    "SELECT mark AS number, receiver, owner, module, key, CASE WHEN parked THEN 'parked' ELSE 'owed' END AS state,"
+    " tries, CASE WHEN NOT parked THEN next_at END AS next_try_at, reason, since, correlation_id,"
+    " CASE WHEN parked THEN sample END AS sample FROM owed WHERE mark = :number"
 )
 
 
@@ -61,8 +77,10 @@ class LaneRow:
 
 @dataclass(frozen=True)
 class OwedRow:
-    """An object that a receiver has still to get. `key` is its id in capitals; of a token only the end."""
+    """An object that a receiver has still to get. `number` names a parked one until it is tried again; `key` is its id
+    in capitals, of a token only the end."""
 
+    number: int
     receiver: str
     owner: str
     module: str
@@ -73,6 +91,46 @@ class OwedRow:
     reason: str | None
     since: datetime
     correlation_id: str
+
+
+@dataclass(frozen=True)
+class OwedDetail(OwedRow):
+    """One of them, with the beginning of what the receiver answered last if it is parked (`sample`)."""
+
+    sample: str | None
+
+
+class ParkedOrder(Order):
+    """Which parked objects: all that fit all that is given. Something must be given, or `all`."""
+
+    receiver: Code | None = None
+    owner: Code | None = None
+    module: Annotated[str, Field(max_length=50)] | None = None
+    number: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    all: bool = False
+
+
+class DiscardOrder(ParkedOrder):
+    """Which parked objects are given up, and why. `cdr`: CDRs too, for which money is owed."""
+
+    reason: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    cdr: bool = False
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How many parked objects are tried again."""
+
+    objects: int
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """How many parked objects were given up, by whom, and why."""
+
+    objects: int
+    reason: str
+    who: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +152,54 @@ async def look(hub: Hub, receiver: str | None, state: str | None, limit: int) ->
     return Deliveries(lanes, items[:limit], len(items) > limit)
 
 
+async def one(hub: Hub, number: int) -> OwedDetail:
+    """One object that is owed or parked; NotFound (404)."""
+    async with hub.db.unit_of_work() as session:
+        row = (await session.execute(_ONE, {"number": number})).mappings().first()
+    if row is None:
+        raise NotFound("nothing that is owed has this number (any more): `knutpunkt deliveries list` shows them")
+    return OwedDetail(**{**row, "key": masked(row["key"]) if row["module"] == "tokens" else row["key"]})
+
+
+async def replay(hub: Hub, order: ParkedOrder) -> Replayed:
+    """Have parked objects tried again; NotFound (404) when there is none."""
+    async with hub.db.unit_of_work() as session:
+        objects = await parked.replay(session, _which(order))
+    if not objects:
+        raise NotFound(_NONE)
+    hub.bell.ring()
+    log.info("parked objects are tried again by order of the operator", objects=objects)
+    return Replayed(objects)
+
+
+async def discard(hub: Hub, order: DiscardOrder, who: str) -> Discarded:
+    """Give parked objects up; NotFound (404) when there is none, Conflict (409) for CDRs unless they are meant."""
+    which = _which(order)
+    async with hub.db.unit_of_work() as session:
+        objects, cdrs = await parked.count(session, which, CDRS.name)
+        if not objects:
+            raise NotFound(_NONE)
+        if cdrs and not order.cdr:
+            raise Conflict(f"{cdrs} of {objects} are CDRs, for which money is owed: --cdr gives them up as well")
+        gone = await parked.discard(session, which, CDRS.name, order.reason, who)
+    for row in gone:
+        hop = Hop(row.correlation_id, headers.new_id(), who, row.receiver, "-", f"{row.module} of {row.owner}",
+                  parked.DISCARD, detail=order.reason, about=(row.owner, row.module, row.key))  # fmt: skip
+        hub.journal.note(hop)
+    log.warning("parked objects given up by the operator", objects=len(gone), who=who, reason=order.reason)
+    return Discarded(len(gone), order.reason, who)
+
+
+def _which(order: ParkedOrder) -> Which:
+    found = Which(order.receiver and str(order.receiver), order.owner and str(order.owner), order.module, order.number)
+    if found == Which() and not order.all:
+        raise InvalidParameters("body: name a receiver, an owner, a module or a number, or say all")
+    return found
+
+
+_NONE = "nothing of that is parked: `knutpunkt deliveries list --parked` shows what is"
+
+
 def _item(module: str, key: str, **row: Any) -> OwedRow:
     return OwedRow(module=module, key=masked(key) if module == "tokens" else key, **row)
 
@@ -109,3 +215,21 @@ async def get(
 ) -> Response:
     """What is owed to whom, and how far the lanes have come."""
     return access.respond(await look(hub, receiver, state, limit))
+
+
+@router.get("/deliveries/{number}", response_model=OwedDetail)
+async def get_one(hub: CurrentHub, number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
+    """One object that is owed or parked, with what its receiver answered."""
+    return access.respond(await one(hub, number))
+
+
+@router.post("/deliveries/replay", response_model=Replayed)
+async def post_replay(hub: CurrentHub, order: ParkedOrder) -> Response:
+    """Have parked objects tried again, once their receiver is mended."""
+    return access.respond(await replay(hub, order))
+
+
+@router.post("/deliveries/discard", response_model=Discarded)
+async def post_discard(hub: CurrentHub, request: Request, order: DiscardOrder) -> Response:
+    """Give parked objects up: their receiver does not get them unless they change. CDRs only if they are meant."""
+    return access.respond(await discard(hub, order, request.state.operator))

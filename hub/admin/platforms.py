@@ -93,7 +93,8 @@ class Renewal:
 class PlatformDetail(PlatformRow):
     """All there is to know about a platform. `stopped_reason` says why nothing is sent to it, `admitted` what it may
     register, `renewed_at` when its tokens were last exchanged (they should be renewed once a month). `pull` are the
-    modules pulled from it (None: the hub decides), `quirks` its departures from the letter of OCPI."""
+    modules pulled from it (None: the hub decides), `quirks` its departures from the letter of OCPI, `short_retry`
+    whether a delivery that failed is tried again within a minute."""
 
     admitted: list[InvitedParty]
     renewed_at: datetime | None
@@ -102,6 +103,7 @@ class PlatformDetail(PlatformRow):
     endpoints: list[PublishedEndpoint]
     resync: str
     strict: bool
+    short_retry: bool
     pull: list[str] | None
     quirks: dict[str, Any]
     failures: int
@@ -149,6 +151,7 @@ async def one(hub: Hub, platform_id: int) -> PlatformDetail:
         endpoints=published,
         resync=platform.resync,
         strict=platform.strict,
+        short_retry=platform.short_retry,
         pull=platform.pull,
         quirks=platform.quirks,
         failures=platform.failures,

@@ -81,7 +81,7 @@ def show(agreement_id: AgreementId, data: Data = None, json: AsJson = False) -> 
     """Show one agreement, and how complete it is: what each has, and what of it the other has acknowledged.
 
     WAITING objects are on their way, OWED ones are tried again, PARKED ones were refused so often that they wait for a
-    newer version.
+    newer version, or were given up.
     """
     answer = client.ask(data, "GET", f"/agreements/{agreement_id}")
     found = answer.value
@@ -128,10 +128,15 @@ def _wait(data: Path | None, agreement_id: int) -> Answer:
 
 
 def _complete(rows: list[dict[str, Any]]) -> list[str]:
-    names = ("receiver", "owner", "module", "are", "delivered", "waiting", "owed", "parked", "note")
+    names = ("receiver", "owner", "module", "are", "delivered", "waiting", "owed")
     headings = ("RECEIVER", "OF", "MODULE", "ARE", "DELIVERED", "WAITING", "OWED", "PARKED", "NOTE")
-    shown = [tuple(row[name] for name in names) for row in rows]
+    shown = [(*(row[name] for name in names), _parked(row), row["note"]) for row in rows]
     return tables.table(headings, shown, "neither is registered, or nothing may flow between them")
+
+
+def _parked(row: dict[str, Any]) -> str:
+    given_up = f" and {row['discarded']} given up" if row["discarded"] else ""
+    return f"{row['parked']}{given_up}"
 
 
 def _held(rows: list[dict[str, Any]], heading: str) -> list[str]:

@@ -5,12 +5,14 @@ import typer
 from hub.cli import (
     agreements,
     alerts,
+    backup,
     cdrs,
     chargers,
     config,
     deliveries,
     doctor,
     invitations,
+    ledger,
     objects,
     openapi,
     parties,
@@ -18,12 +20,23 @@ from hub.cli import (
     platforms,
     probe,
     pulls,
+    reconcile,
     status,
     trace,
 )
 
 app = typer.Typer()
-for single in (invitations.app, trace.app, status.app, doctor.app, alerts.app, peers.single, probe.app):
+for single in (
+    invitations.app,
+    trace.app,
+    status.app,
+    doctor.app,
+    alerts.app,
+    reconcile.app,
+    peers.single,
+    probe.app,
+    backup.app,
+):
     app.add_typer(single)
 app.add_typer(invitations.invitations, name="invitation")
 app.add_typer(platforms.app, name="platform")
@@ -34,6 +47,7 @@ app.add_typer(objects.locations, name="location")
 app.add_typer(objects.tariffs, name="tariff")
 app.add_typer(chargers.app, name="charger")
 app.add_typer(cdrs.app, name="cdr")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(pulls.app, name="pull")
 app.add_typer(config.app, name="config")

@@ -94,6 +94,11 @@ def change(
         typer.Option("--strict/--no-strict", help="Refuse what it sends unless it holds to the letter of the spec.",
                      show_default="as it is"),
     ] = None,
+    short_retry: Annotated[
+        bool | None,
+        typer.Option("--short-retry/--no-short-retry", show_default="as it is",
+                     help="Try a delivery that failed again within a minute; no: ask at once whether it is OFFLINE."),
+    ] = None,
     pull: Annotated[
         str | None,
         typer.Option("--pull", metavar="auto|off|MODULES", show_default="as it is",
@@ -110,15 +115,41 @@ def change(
 ) -> None:  # fmt: skip
     """Change how a platform is served. From pull to push everything is delivered to it anew."""
     pulled, quirks = manners.pull_order(pull), manners.quirk_order(quirk)
-    given = {"resync": resync and resync.value, "strict": strict, "pull": pulled, "quirks": quirks}
+    given: dict[str, object] = {"resync": resync and resync.value, "strict": strict, "short_retry": short_retry}
+    given |= {"pull": pulled, "quirks": quirks}
     order = {name: value for name, value in given.items() if value is not None}
     if not order:
-        raise typer.BadParameter("give at least one of them", param_hint="--resync, --strict, --pull, --quirk")
+        names = "--resync, --strict, --short-retry, --pull, --quirk"
+        raise typer.BadParameter("give at least one of them", param_hint=names)
     answer = client.ask(data, "PATCH", f"/platforms/{platform_id}", order)
     found = answer.value
-    values = {"resync": found["resync"], "strict": tables.plain(found["strict"]), **manners.shown(found)}
+    values = {"resync": found["resync"], "strict": tables.plain(found["strict"])}
+    values |= {"short retry": tables.plain(found["short_retry"]), **manners.shown(found)}
     line = f"platform {platform_id} ({_name(found)}): " + ", ".join(f"{name} {value}" for name, value in values.items())
     tables.show(answer, json, [line, *([_trace(found)] if found["correlation_id"] else [])])
+
+
+@app.command("resync")
+def deliver_anew(
+    platform_id: PlatformId,
+    owner: Annotated[str | None, typer.Option("--owner", help="Only what this party owns, like NL*CPA.")] = None,
+    module: Annotated[
+        list[str] | None,
+        typer.Option("--module", help="Only this one, like locations; may be given again.", show_default="all"),
+    ] = None,
+    data: Data = None,
+    json: AsJson = False,
+) -> None:
+    """Deliver everything to a platform anew: for a partner that has lost data.
+
+    Sessions only with --module sessions, best when none of them is going on. Of CDRs, `reconcile` finds and brings
+    those that are missing.
+    """
+    order: dict[str, Any] = {"modules": module or []} | ({"owner": owner} if owner else {})
+    answer = client.ask(data, "POST", f"/platforms/{platform_id}/resync", order)
+    line = f"platform {platform_id} ({_name(answer.value)}) is given it anew"
+    left = "what is left to do: BACKFILLS in `knutpunkt platform list`"
+    tables.show(answer, json, [line, left, _trace(answer.value)])
 
 
 @app.command()
@@ -250,7 +281,7 @@ def _trace(changed: dict[str, Any]) -> str:
 
 
 _PLAIN = ("id", "name", "status", "stopped_reason", "failures", "version", "versions_url", "token_form", "resync",
-          "strict")  # fmt: skip
+          "strict", "short_retry")  # fmt: skip
 _TIMES = ("created_at", "renewed_at", "last_seen_at", "next_try_at", "invitation_expires_at")
 _PARTY_HEADINGS = ("PARTY", "NAME", "ROLES", "BEHIND", "OWED", "PARKED", "BACKFILLS", "LANE HELD BY")
 

@@ -12,7 +12,7 @@ from hub.cli.client import AsJson, Data
 
 app = typer.Typer()
 
-TROUBLE_FIRST = ("parked", "owed", "behind", "passed", "superseded", "delivered", "not a receiver")
+TROUBLE_FIRST = ("parked", "owed", "behind", "discarded", "passed", "superseded", "delivered", "not a receiver")
 INDENT = 14
 
 Row = dict[str, Any]

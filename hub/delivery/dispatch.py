@@ -2,6 +2,8 @@
 
 A platform's lanes share its budget of requests under way, in turn. Rights are looked at once more just before a
 request goes out, with the directory as new as the state that was read, so that a revoked agreement acts at once.
+Platforms that are back from OFFLINE share a few requests among them until they have caught up, so that many that come
+back at once leave room for the others.
 """
 
 import asyncio
@@ -30,6 +32,9 @@ from hub.store.directory import Directory, DirectoryCache, PartyView
 NO_AGREEMENT_PAUSE = 60.0
 """Seconds until a CDR in custody is looked at again whose parties have no agreement at present."""
 
+RETURNING_AT_ONCE = 16
+"""Requests under way to all platforms together that are back and have not caught up; each may have one."""
+
 NOTHING_TO_SEND = Judgement(Verdict.DELIVERED)
 
 log = telemetry.logger(__name__)
@@ -43,6 +48,11 @@ class Line:
     health: Health
     lanes: deque[Lane] = field(default_factory=deque)
     flying: int = 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether its lanes still have to catch up."""
+        return any(lane.waiting or lane.walks or not lane.attached for lane in self.lanes if not lane.closed)
 
 
 @dataclass(slots=True)
@@ -113,7 +123,7 @@ class Dispatcher:
         if self.stopped or self.lines.get(line.platform_id) is not line:
             return
         now = time.monotonic()
-        allowance = line.health.allowance(now)
+        allowance = self._allowance(line, now)
         idle = 0
         while line.flying < allowance and idle < len(line.lanes):
             lane = line.lanes[0]
@@ -127,6 +137,15 @@ class Dispatcher:
             task = asyncio.create_task(self._deliver(line, lane, item))
             self.tasks[task] = lane
             task.add_done_callback(self._forget)
+
+    def _allowance(self, line: Line, now: float) -> int:
+        """How many requests may be under way to a platform; of those that are back each has its share."""
+        line.health.returning = line.health.returning and line.is_behind
+        allowed = line.health.allowance(now)
+        if not line.health.returning:
+            return allowed
+        returning = sum(other.health.returning for other in self.lines.values())
+        return min(allowed, max(RETURNING_AT_ONCE // returning, 1))
 
     async def _deliver(self, line: Line, lane: Lane, item: Item) -> None:
         structlog.contextvars.bind_contextvars(correlation_id=item.correlation_id)  # in this task alone
@@ -184,9 +203,11 @@ class Dispatcher:
         if verdict is Verdict.DELIVERED:
             lane.landed(item)
         else:
-            after = policy.after(judgement, item.tries, _jitter())
+            after = policy.after(judgement, item.tries, _jitter(), line.health.short_retry)
             lane.failed(item, after, judgement.reason)
             if after.parked:
+                if judgement.sample:
+                    self._settler.sample(lane, item.object, judgement.sample)
                 _report_parked(lane, item, judgement, state.cdr is not None)
         if state.cdr is not None and judgement is not NOTHING_TO_SEND and verdict is not Verdict.WAITING:
             self._settler.cdr(state.cdr.seq, judgement)
@@ -237,7 +258,7 @@ def _report_parked(lane: Lane, item: Item, judgement: Judgement, is_cdr: bool) -
     owner, module, key = item.object
     write = log.error if is_cdr else log.warning
     write(
-        "parked: the receiver refuses it; correct it and push it again, or replay it",
+        "parked: the receiver refuses it; have it corrected, or `knutpunkt deliveries replay` once the receiver is",
         receiver=str(lane.receiver),
         owner=owner,
         module=module,

@@ -29,7 +29,7 @@ _KEEPING = frozenset({messages.BROADCAST, messages.KEEP, messages.CUSTODY, messa
 _KEPT = frozenset({outcome.value for outcome in Outcome if outcome.changes} | {messages.DELETED, messages.IN_LEDGER})
 _ARRIVAL = ("receiver", "at", "correlation_id", "http_status", "status_code")
 
-State = Literal["parked", "owed", "behind", "passed", "superseded", "delivered", "not a receiver"]
+State = Literal["parked", "owed", "behind", "discarded", "passed", "superseded", "delivered", "not a receiver"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Fate:
 
     parked: refused so often that it waits for a newer version. owed: tried, to be tried again. behind: the lane has not
     come to it yet. delivered: `at` is when. superseded: a newer message (`correlation_id`) came there in its stead.
-    passed: the lane is past it, and no delivery is on record. `at` of what is owed is the next try.
+    discarded: a CDR that the operator gave up. passed: the lane is past it, and no delivery is on record. `at` of what
+    is owed is the next try.
     """
 
     receiver: str
@@ -150,6 +151,8 @@ def decide_cdr(
         answer = kept.direct or arrival
         answered = _answered(kept, answer) if answer is not None else "says the ledger"
         return Fate(custody.receiver, "delivered", custody.at, detail=answered)
+    if custody.state == "discarded":
+        return Fate(custody.receiver, "discarded", custody.at, detail=custody.detail or "")
     return Fate(custody.receiver, "behind", detail=custody.detail or "in custody, about to go out")
 
 

@@ -1,8 +1,8 @@
 """How a platform does, and what that lets its lanes do: a small machine, told the time.
 
 Well: as many requests at once as the budget allows. After a failure it waits as the plan says, then one request at a
-time, until one succeeds. When the plan is used up, its versions endpoint is asked (`suspect`). Stopped (the hub's
-token is refused) and OFFLINE: nothing.
+time until one succeeds, and one more with each success after that. When the plan is used up, its versions endpoint is
+asked (`suspect`). Stopped (the hub's token is refused) and OFFLINE: nothing.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,13 @@ SIGN_OF_LIFE_PAUSE = 10.0
 
 @dataclass(slots=True)
 class Health:
-    """The state of one platform; times are seconds of a monotonic clock."""
+    """The state of one platform; times are seconds of a monotonic clock. `returning`: it was OFFLINE and has not caught
+    up yet. `short_retry`: whether it is tried again within a minute (hub.delivery.policy)."""
 
     budget: int = BUDGET
+    short_retry: bool = True
+    returning: bool = False
+    window: int | None = None
     failures: int = 0
     resume_at: float = 0.0
     offline: bool = False
@@ -31,17 +35,22 @@ class Health:
     @property
     def suspect(self) -> bool:
         """Whether only a probe can tell if there is any sense in sending."""
-        return self.offline or (policy.is_suspect(self.failures) and not self.cleared)
+        return self.offline or (policy.is_suspect(self.failures, self.short_retry) and not self.cleared)
 
     def allowance(self, now: float) -> int:
         """How many requests may be under way now."""
         if self.stopped or self.suspect or now < self.resume_at:
             return 0
-        return 1 if self.failures else self.budget
+        return 1 if self.failures else min(self.budget, self.window or self.budget)
 
     def succeeded(self) -> bool:
         """A delivery succeeded, or an OFFLINE platform answers again; True when that is news."""
         news = bool(self.failures or self.offline)
+        self.returning = self.returning or self.offline
+        if news:
+            self.window = 1
+        elif self.window is not None:
+            self.window = self.window + 1 if self.window < self.budget else None
         self.failures = self.probes = 0
         self.resume_at = self.probe_at = 0.0
         self.offline = self.cleared = False
@@ -53,7 +62,7 @@ class Health:
             return None
         self.failures += 1
         self.cleared = False
-        wait = policy.pause(self.failures, jitter, asked)
+        wait = policy.pause(self.failures, jitter, asked, self.short_retry)
         self.resume_at = now + wait
         return wait
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from hub import telemetry
-from hub.delivery.health import BUDGET, Health
+from hub.delivery.health import BUDGET, SIGN_OF_LIFE_PAUSE, Health
 from hub.delivery.send import Sender
 from hub.store import health as store
 from hub.store.db import FAULTS, Database
@@ -53,7 +53,10 @@ class Platforms:
 
     def health(self, platform_id: int) -> Health:
         """The health of a platform, shared by all who ask."""
-        return self._health.setdefault(platform_id, Health(self._budget))
+        health = self._health.setdefault(platform_id, Health(self._budget))
+        platform = self._directory.now.platforms.get(platform_id)
+        health.short_retry = platform is None or platform.short_retry
+        return health
 
     async def sweep(self, platform_ids: Collection[int]) -> None:
         """See what other processes noted, probe whom it is time to probe, and ask those that are silent."""
@@ -145,7 +148,7 @@ class Platforms:
         wait = health.probing(time.monotonic(), random.uniform(-1, 1))
         try:
             async with self._db.unit_of_work() as session:
-                if not await store.claim_probe(session, platform_id, wait, at_once):
+                if not await store.claim_probe(session, platform_id, wait, at_once, SIGN_OF_LIFE_PAUSE):
                     return
             if await self._sender.probe(platform):
                 await self._answered(platform_id, platform.name)

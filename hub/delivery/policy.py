@@ -3,7 +3,11 @@
 Two things can be at fault. Connection failures, timeouts and 429/502/503/504 are the *platform's*: it waits 1, 2, 5,
 10, 20, 30 s, then it is suspect and GET versions decides whether it is OFFLINE. An answer about the *object* (a
 refusal, an HTTP 500) counts as a try of that object, which waits on its own; after eight refusals it is parked with
-the reason until a newer version comes. Jitter is passed in as a number from -1 to 1.
+the reason, and the beginning of what was answered, until a newer version comes. Jitter is passed in as a number from
+-1 to 1.
+
+A platform without *short retry* is treated by the letter of transport_and_format.asciidoc > Offline behaviour: its
+first failure makes it suspect at once, and what it does not take is offered as rarely as an OFFLINE platform is probed.
 """
 
 import unicodedata
@@ -13,6 +17,7 @@ from enum import Enum
 
 from hub.ocpi import json
 from hub.ocpi.errors import OcpiError
+from hub.ocpi.headers import retry_after
 
 PLAN = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds before the next try, by the number of tries that failed."""
@@ -22,6 +27,7 @@ LONGEST = 300.0
 SPREAD = 0.2
 TRIES_BEFORE_PARKING = 8
 REASON_LENGTH = 300
+SAMPLE_LENGTH = 1_000
 
 
 class Verdict(Enum):
@@ -38,8 +44,9 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict and what it rests on; `reason` is for the operator, `asked` the seconds to wait that the
-    receiver (or, for WAITING, the hub) asks for. `unanswered`: what the receiver did with it is not known."""
+    """A verdict and what it rests on; `reason` is for the operator, `asked` the seconds to wait that the receiver (or,
+    for WAITING, the hub) asks for. `unanswered`: what the receiver did with it is not known. `sample`: the beginning of
+    what it answered to an object that it refuses."""
 
     verdict: Verdict
     reason: str = ""
@@ -48,6 +55,7 @@ class Judgement:
     asked: float | None = None
     location: str | None = None
     unanswered: bool = False
+    sample: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +72,14 @@ def judge(method: str, level: str, status: int, headers: Mapping[str, str], body
     code, message = _envelope(body)
     verdict = _verdict(method, level, status, code)
     reason = "" if verdict is Verdict.DELIVERED else _reason(method, status, code, message)
-    asked = _seconds(headers.get("Retry-After")) if verdict is Verdict.AWAY else None
-    return Judgement(verdict, reason, status, code, asked, headers.get("Location"))
+    asked = retry_after(headers) if verdict is Verdict.AWAY else None
+    sample = (
+        _clean(body[: 4 * SAMPLE_LENGTH].decode(errors="replace"))[:SAMPLE_LENGTH] if verdict is Verdict.REFUSED else ""
+    )
+    return Judgement(verdict, reason, status, code, asked, headers.get("Location"), sample=sample)
 
 
-def after(judgement: Judgement, tries: int, jitter: float) -> Next:
+def after(judgement: Judgement, tries: int, jitter: float, short_retry: bool = True) -> Next:
     """What becomes of an object that was tried `tries` times before this failure."""
     if judgement.verdict in (Verdict.AWAY, Verdict.UNAUTHORISED):
         return Next(tries, 0.0, False)
@@ -76,19 +87,23 @@ def after(judgement: Judgement, tries: int, jitter: float) -> Next:
         return Next(tries, judgement.asked or PLAN[0], False)
     tries += 1
     parked = judgement.verdict is Verdict.REFUSED and tries >= TRIES_BEFORE_PARKING
-    return Next(tries, pause(tries, jitter), parked)
+    return Next(tries, pause(tries, jitter, short_retry=short_retry), parked)
 
 
-def pause(failures: int, jitter: float, asked: float | None = None) -> float:
-    """Seconds to wait after the n-th failure in a row; a Retry-After counts within once and twice the plan."""
+def pause(failures: int, jitter: float, asked: float | None = None, short_retry: bool = True) -> float:
+    """Seconds to wait after the n-th failure in a row. A Retry-After is heeded up to twice the plan, and never makes
+    the wait shorter than the plan."""
     beyond = failures - len(PLAN)
-    plan = PLAN[failures - 1] if beyond <= 0 else min(PLAN[-1] * 2.0 ** min(beyond, 10), LONGEST)
-    return min(max(plan, asked or 0.0), 2 * plan) * (1 + SPREAD * jitter)
+    if not short_retry:
+        plan = PROBES[min(failures, len(PROBES)) - 1]
+    else:
+        plan = PLAN[failures - 1] if beyond <= 0 else min(PLAN[-1] * 2.0 ** min(beyond, 10), LONGEST)
+    return max(plan * (1 + SPREAD * jitter), min(asked or 0.0, 2 * plan))
 
 
-def is_suspect(failures: int) -> bool:
+def is_suspect(failures: int, short_retry: bool = True) -> bool:
     """Whether the short retries are used up, so that the platform's versions endpoint must be asked."""
-    return failures > len(PLAN)
+    return failures > (len(PLAN) if short_retry else 0)
 
 
 def probe_pause(probes: int, jitter: float) -> float:
@@ -128,9 +143,10 @@ def _envelope(body: bytes) -> tuple[int | None, str]:
 
 def _reason(method: str, status: int, code: int | None, message: str) -> str:
     said = f"status_code {code}" if code is not None else "no OCPI envelope"
-    clean = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in message).strip()
+    clean = _clean(message)
     return f"{method} answered HTTP {status}, {said}{': ' if clean else ''}{clean}"[:REASON_LENGTH]
 
 
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else None
+def _clean(text: str) -> str:
+    """A partner's text without what could move a cursor or hide."""
+    return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text).strip()

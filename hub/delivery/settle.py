@@ -16,8 +16,9 @@ from hub.delivery.lanes import Lane, Settlement
 from hub.delivery.log import SHARD
 from hub.delivery.policy import Judgement, Verdict
 from hub.store import lanes as store
-from hub.store import outgoing
+from hub.store import outgoing, parked
 from hub.store.db import FAULTS, Database, Statements
+from hub.store.outgoing import Identity
 
 PAUSE = 0.01
 """Seconds between commits at the least."""
@@ -31,11 +32,13 @@ log = telemetry.logger(__name__)
 
 
 @dataclass(slots=True)
-class Cdrs:
-    """What became of CDRs, by their place in the ledger."""
+class Facts:
+    """What is written beside the lanes: what became of CDRs, by their place in the ledger, and the beginning of what
+    was answered to parked objects, by receiver and object."""
 
     delivered: dict[int, tuple[str | None, int | None]] = field(default_factory=dict)
     held_up: dict[int, tuple[str, int | None]] = field(default_factory=dict)
+    samples: dict[tuple[str, Identity], str] = field(default_factory=dict)
 
 
 class Settler:
@@ -49,7 +52,7 @@ class Settler:
         self._db, self._fallen, self._walked = db, fallen, walked
         self._touched: set[Lane] = set()
         self._orphans: list[Settlement] = []
-        self._cdrs = Cdrs()
+        self._facts = Facts()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -66,9 +69,13 @@ class Settler:
     def cdr(self, seq: int, judgement: Judgement) -> None:
         """What became of a CDR; its lane is touched as well."""
         if judgement.verdict is Verdict.DELIVERED:
-            self._cdrs.delivered[seq] = (judgement.location, judgement.http_status)
+            self._facts.delivered[seq] = (judgement.location, judgement.http_status)
         else:
-            self._cdrs.held_up[seq] = (judgement.reason, judgement.http_status)
+            self._facts.held_up[seq] = (judgement.reason, judgement.http_status)
+
+    def sample(self, lane: Lane, parked: Identity, answer: str) -> None:
+        """What the receiver said of an object that is parked now; its lane is touched as well."""
+        self._facts.samples[str(lane.receiver), parked] = answer
 
     def keep(self, lane: Lane) -> None:
         """The lane is dropped: what is known of it is still to be written."""
@@ -98,13 +105,13 @@ class Settler:
             self._wake.clear()
             touched, self._touched = self._touched, set()
             orphans, self._orphans = self._orphans, []
-            cdrs, self._cdrs = self._cdrs, Cdrs()
+            facts, self._facts = self._facts, Facts()
             now = time.monotonic()
             found = [s for lane in touched if (s := lane.settlement(now)) is not None]
             try:
-                marks, fallen = await self._write([*orphans, *found], cdrs)
+                marks, fallen = await self._write([*orphans, *found], facts)
             except BaseException:
-                self._undo(orphans, found, cdrs)
+                self._undo(orphans, found, facts)
                 raise
             for settlement in found:
                 receiver = str(settlement.lane.receiver)
@@ -116,23 +123,24 @@ class Settler:
             if any(settlement.walked for settlement in found):
                 self._walked()
 
-    def _undo(self, orphans: list[Settlement], found: list[Settlement], cdrs: Cdrs) -> None:
+    def _undo(self, orphans: list[Settlement], found: list[Settlement], facts: Facts) -> None:
         self._orphans = orphans + self._orphans
         for settlement in found:
             settlement.lane.undo(settlement)
             self._touched.add(settlement.lane)
-        self._cdrs.delivered = cdrs.delivered | self._cdrs.delivered
-        self._cdrs.held_up = cdrs.held_up | self._cdrs.held_up
+        self._facts.delivered = facts.delivered | self._facts.delivered
+        self._facts.held_up = facts.held_up | self._facts.held_up
+        self._facts.samples = facts.samples | self._facts.samples
         self._wake.set()
 
-    async def _write(self, settlements: list[Settlement], cdrs: Cdrs) -> Written:
-        if not settlements and not cdrs.delivered and not cdrs.held_up:
+    async def _write(self, settlements: list[Settlement], facts: Facts) -> Written:
+        if not settlements and facts == Facts():
             return {}, []
         async with self._db.unit_of_work() as session:
-            return await write(session, settlements, cdrs)
+            return await write(session, settlements, facts)
 
 
-async def write(session: Statements, settlements: list[Settlement], cdrs: Cdrs) -> Written:
+async def write(session: Statements, settlements: list[Settlement], facts: Facts) -> Written:
     """Write settlements in the session's transaction."""
     marks: dict[tuple[str, str, str, str], int] = {}
     cleared = [mark for s in settlements for mark in s.cleared]
@@ -144,10 +152,12 @@ async def write(session: Statements, settlements: list[Settlement], cdrs: Cdrs) 
     pages = [page for s in settlements for page in s.walked]
     walked = {page.walk.id: page.last_id for page in pages if not page.final}
     await store.progress(session, walked, [page.walk.id for page in pages if page.final])
-    if cdrs.delivered:
-        await outgoing.cdrs_delivered(session, [(seq, *facts) for seq, facts in cdrs.delivered.items()])
-    if cdrs.held_up:
-        await outgoing.cdrs_held_up(session, [(seq, *facts) for seq, facts in cdrs.held_up.items()])
+    if facts.delivered:
+        await outgoing.cdrs_delivered(session, [(seq, *fact) for seq, fact in facts.delivered.items()])
+    if facts.held_up:
+        await outgoing.cdrs_held_up(session, [(seq, *fact) for seq, fact in facts.held_up.items()])
+    if facts.samples:
+        await parked.sampled(session, facts.samples)
     positions = {s.lane.party_id: s.position for s in settlements if s.position != s.lane.settled}
     if not positions:
         return marks, []

@@ -179,7 +179,7 @@ async def _fetch(ask: Ask, place: Place) -> tuple[Answer, Place]:
         except NetworkError as error:
             raise Failed(str(error), place) from None
         else:
-            asked = _seconds(answer.headers.get("Retry-After"))
+            asked = headers.retry_after(answer.headers)
             if answer.status == 429 or (answer.status in TOO_MUCH and asked is not None):
                 raise Failed(f"it asks to wait (HTTP {answer.status})", place, asked)
             if answer.status not in TOO_MUCH:
@@ -210,7 +210,3 @@ def _number(answer: Answer, name: str) -> int | None:
     """A header that holds a number; None when it is missing or something else."""
     text = answer.headers.get(name, "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None

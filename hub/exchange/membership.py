@@ -11,12 +11,13 @@ import structlog
 from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.delivery import backfill
+from hub.delivery import audience, backfill
 from hub.exchange import admission, enrolment, handshake
 from hub.exchange.admission import Invited
 from hub.exchange.context import Hub
-from hub.ocpi import quirks
+from hub.ocpi import headers, quirks
 from hub.ocpi.errors import Conflict, InvalidParameters, NotFound
+from hub.ocpi.types import PartyId
 from hub.store import parties
 from hub.store.parties import Agreement, Party, Platform
 
@@ -57,9 +58,12 @@ async def resume(hub: Hub, platform_id: int) -> str:
     return correlation_id
 
 
-async def change(hub: Hub, platform_id: int, resync: str | None, strict: bool | None) -> str | None:
-    """Set whether state is pushed to a platform that was away (`resync`: push or pull), and whether what it sends must
-    hold to the letter of the spec (`strict`); None leaves a value as it is.
+async def change(
+    hub: Hub, platform_id: int, resync: str | None, strict: bool | None, short_retry: bool | None = None
+) -> str | None:
+    """Set whether state is pushed to a platform (`resync`: push or pull), whether what it sends must hold to the letter
+    of the spec (`strict`), and whether a delivery that failed is tried again within a minute (`short_retry`); None
+    leaves a value as it is.
 
     From pull to push everything is delivered anew; then the correlation id of that.
     """
@@ -68,12 +72,52 @@ async def change(hub: Hub, platform_id: int, resync: str | None, strict: bool | 
         pushed_again = resync == "push" and platform.resync == "pull" and platform.status in ("CONNECTED", "OFFLINE")
         platform.resync = platform.resync if resync is None else resync
         platform.strict = platform.strict if strict is None else strict
+        platform.short_retry = platform.short_retry if short_retry is None else short_retry
         session.add(platform)
         await session.flush()
         found = await enrolment.deliver_all(hub, session, platform_id, backfill.RESYNC) if pushed_again else None
     await hub.directory.refresh()
     hub.bell.ring()
     return found
+
+
+async def resync(hub: Hub, platform_id: int, owner: PartyId | None, modules: Sequence[str]) -> str:
+    """Deliver to a platform anew all that its parties may have: of one owner or of all, of these modules or of those
+    that are broadcast. The correlation id of the deliveries.
+
+    Conflict when nothing is sent to it, or there is nothing of that kind to send. Sessions must be named: while one
+    goes on, its CPO pushes it itself, and the two could overtake each other.
+    """
+    kept = [row.name for row in hub.catalog.values() if row.owner and row.kept]
+    if not set(modules) <= set(kept):
+        raise InvalidParameters(
+            f"modules: some of {', '.join(kept)}; CDRs that are missing, `knutpunkt reconcile` finds"
+        )
+    correlation_id, found = headers.new_id(), False
+    async with hub.db.session() as session:
+        platform = await _partner(session, platform_id)
+        if platform.resync == "pull" or platform.status not in ("CONNECTED", "OFFLINE"):
+            why = "it pulls for itself (resync)" if platform.resync == "pull" else f"it is {platform.status}"
+            raise Conflict(f"nothing is sent to this platform: {why}")
+        now = await enrolment.picture(hub, session)
+        for code in now.platform(platform_id).parties:
+            pairs = set(audience.everything_for(now, hub.catalog, code))
+            pairs |= {
+                (str(party.code), name)
+                for name in modules
+                for party in now.parties
+                if party.code != code and party.roles & audience.owners(hub.catalog[name].owner)
+                if audience.takes(now, party.code, name, code)
+            }
+            owned = {pair for pair in pairs if owner is None or pair[0] == str(owner)}
+            wanted = sorted(pair for pair in owned if not modules or pair[1] in modules)
+            await backfill.start(session, code, wanted, backfill.RESYNC, correlation_id)
+            found = found or bool(wanted)
+    if not found:
+        raise Conflict("there is nothing of that kind that this platform may have: see `knutpunkt agreement list`")
+    hub.bell.ring()
+    log.info("delivered anew by order of the operator", platform=platform.name, correlation_id=correlation_id)
+    return correlation_id
 
 
 async def treat(

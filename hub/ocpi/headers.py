@@ -8,6 +8,7 @@ import binascii
 import re
 import uuid
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.types import PartyId
@@ -20,6 +21,7 @@ FROM_COUNTRY = "OCPI-from-country-code"
 FROM_PARTY = "OCPI-from-party-id"
 TOTAL_COUNT = "X-Total-Count"
 LIMIT = "X-Limit"
+RETRY_AFTER = "Retry-After"
 
 # What may be echoed and logged as a message id; anything else gets a fresh one (TF-136).
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -77,3 +79,15 @@ def routing(to: PartyId | None, sender: PartyId | None) -> dict[str, str]:
     if sender is not None:
         headers |= {FROM_COUNTRY: sender.country_code, FROM_PARTY: sender.party_id}
     return headers
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to wait, said as a number or as a date (which counts from the answer's own Date);
+    None when it asks for nothing that can be understood."""
+    said = headers.get(RETRY_AFTER, "").strip()
+    if said.isascii() and said.isdigit():
+        return float(said) if len(said) < 10 else None
+    try:
+        return max((parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds(), 0.0)
+    except (TypeError, ValueError):  # no date, or one with a zone and the other without
+        return None

@@ -48,7 +48,7 @@ class Quirks:
         help="PATCH: sent (yes), sent unless a list changed, because the partner appends to it (no_lists), or never: "
         "the whole is PUT (no)",
     )  # fmt: skip
-
+    gets: bool = _switch("whether its GET shows what it acknowledged; no: `reconcile` does not ask it")
     hosts: str = field(
         default="", metadata={"help": "further origins of its response_url, like https://push.example, by commas"}
     )

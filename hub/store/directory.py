@@ -7,6 +7,7 @@ was lost, and can be told to look at once (`refresh`) before an unknown token is
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -59,6 +60,7 @@ class PlatformView:
     voices: frozenset[PartyId] = frozenset()
     quirks: Quirks = BY_THE_LETTER
     pull: tuple[str, ...] | None = None
+    short_retry: bool = True
 
     def endpoint(self, module: str, role: str) -> str | None:
         """The URL this platform published for `module` in interface role SENDER or RECEIVER."""
@@ -194,6 +196,7 @@ class _PlatformRow(msgspec.Struct):
     strict: bool
     quirks: dict[str, Any]
     pull: list[str] | None
+    short_retry: bool
 
 
 class _PartyRow(msgspec.Struct):
@@ -237,7 +240,8 @@ SELECT CAST(json_build_object(
     'version', (SELECT value FROM counter WHERE name = 'directory'),
     'platforms', (SELECT COALESCE(json_agg(json_build_object('id', id, 'name', name, 'hosted', hosted, 'status', status,
         'versions_url', versions_url, 'token_out', translate(encode(token_out, 'base64'), E'\\n', ''),
-        'token_form', token_form, 'resync', resync, 'strict', strict, 'quirks', quirks, 'pull', pull)), '[]')
+        'token_form', token_form, 'resync', resync, 'strict', strict, 'quirks', quirks, 'pull', pull,
+        'short_retry', short_retry)), '[]')
         FROM platform),
     'endpoints', (SELECT COALESCE(json_agg(json_build_array(platform_id, module, role, url)), '[]') FROM endpoint),
     'parties', (SELECT COALESCE(json_agg(json_build_object('id', id, 'code', code, 'platform_id', platform_id,
@@ -334,6 +338,7 @@ def _platform(
     return PlatformView(
         row.id, row.name, row.hosted, row.status, row.versions_url, token, row.token_form, row.resync, row.strict,
         endpoints, codes, quirks=quirks.read(row.quirks), pull=None if row.pull is None else tuple(row.pull),
+        short_retry=row.short_retry,
     )  # fmt: skip
 
 
@@ -345,6 +350,7 @@ class DirectoryCache:
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self.looked_at = 0.0
         self.now = Directory(open_policy=open_policy)
 
     async def refresh(self) -> Directory:
@@ -352,6 +358,7 @@ class DirectoryCache:
         async with self._lock, self._db.unit_of_work() as unit:
             if await parties.version(unit) != self.now.version:
                 self.now = await load(unit, self._seal, self._open_policy)
+        self.looked_at = time.monotonic()
         return self.now
 
     async def start(self) -> None:

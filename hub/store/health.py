@@ -34,10 +34,16 @@ _FAILING = text(
     "UPDATE platform SET failures = :failures, next_try_at = now() + :wait * interval '1 second' WHERE id = :id"
 )
 _WELL = text("UPDATE platform SET failures = 0, next_try_at = NULL WHERE id = :id")
-_STOP = text("UPDATE platform SET stopped_reason = :reason WHERE id = :id AND stopped_reason IS NULL RETURNING id")
+# A partner may know a new token only once the handshake's answer has reached it: until then its 401 means "again".
+_STOP = text(
+    "UPDATE platform p SET stopped_reason = :reason WHERE p.id = :id AND p.stopped_reason IS NULL AND NOT EXISTS"
+    " (SELECT FROM access_token t WHERE t.platform_id = p.id AND t.kind = 'C'"
+    " AND t.made_at > now() - interval '10 seconds') RETURNING p.id"
+)
 _CLAIM = text(
-    "UPDATE platform SET next_try_at = now() + :wait * interval '1 second' WHERE id = :id"
-    " AND (next_try_at IS NULL OR next_try_at <= now() OR :at_once) RETURNING id"
+    "UPDATE platform SET next_try_at = now() + :wait * interval '1 second', checked_at = now() WHERE id = :id"
+    " AND (next_try_at IS NULL OR next_try_at <= now() OR :at_once"
+    " AND coalesce(checked_at < now() - :pause * interval '1 second', true)) RETURNING id"
 )
 # Whoever has a life of its own and was neither heard nor asked for a while; a few at a time, so that they are spread.
 _SILENT = text(
@@ -68,13 +74,15 @@ async def well(session: Statements, platform_id: int) -> None:
 
 
 async def stop(session: Statements, platform_id: int, reason: str) -> bool:
-    """Stop all lanes of a platform until new credentials clear `stopped_reason`; False when they were stopped."""
+    """Stop all lanes of a platform until new credentials clear `stopped_reason`; False when they were stopped, or when
+    its credentials are so new that it may not know them yet."""
     return (await session.execute(_STOP, {"id": platform_id, "reason": reason})).first() is not None
 
 
-async def claim_probe(session: Statements, platform_id: int, wait: float, at_once: bool) -> bool:
-    """Take the right to probe a platform and set the next probe's time; one worker gets it."""
-    names = {"id": platform_id, "wait": wait, "at_once": at_once}
+async def claim_probe(session: Statements, platform_id: int, wait: float, at_once: bool, pause: float) -> bool:
+    """Take the right to probe a platform and set the next probe's time; one worker gets it. `at_once`: before its time,
+    if nobody has asked it for `pause` seconds."""
+    names = {"id": platform_id, "wait": wait, "at_once": at_once, "pause": pause}
     return (await session.execute(_CLAIM, names)).first() is not None
 
 

@@ -22,6 +22,7 @@ class Platform(SQLModel, table=True):
 
     `told` stands for the endpoints of the hub that the platform was last told to read (VER-013). `pull` are the modules
     that the hub pulls from it, None leaves that to the hub; `quirks` are its departures from the letter of OCPI.
+    `short_retry`: whether a delivery that failed is tried again within a minute (hub.delivery.policy).
     """
 
     __tablename__ = "platform"
@@ -35,6 +36,7 @@ class Platform(SQLModel, table=True):
     token_form: str = "base64"
     resync: str = "push"
     strict: bool = False
+    short_retry: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_try_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     last_seen_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))

@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from hub.store import (
     alerts,
+    backups,
     chargers,
     clientinfo,
     destinations,
@@ -13,9 +14,11 @@ from hub.store import (
     log,
     messages,
     objects,
+    parked,
     parties,
     peers,
     pulls,
+    reconciliations,
     repeats,
     rotations,
 )
@@ -23,6 +26,7 @@ from hub.store import (
 METADATA = SQLModel.metadata
 TABLES = (
     alerts,
+    backups,
     chargers,
     clientinfo,
     destinations,
@@ -32,9 +36,11 @@ TABLES = (
     log,
     messages,
     objects,
+    parked,
     parties,
     peers,
     pulls,
+    reconciliations,
     repeats,
     rotations,
 )

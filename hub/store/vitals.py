@@ -4,7 +4,7 @@ Nothing here is counted along the way; each query reads what the tables say at t
 tables that are small while the hub is well. Ages are in seconds by the clock of the database.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import text
@@ -84,6 +84,16 @@ class HeldRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GapRow:
+    """Objects that a partner lacks though it acknowledged them, the first with what is wrong."""
+
+    partner: str
+    gaps: int
+    first: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Vitals:
     """One look. `now` is the database's time, `size` that of the database in bytes, `alerts` counts open ones by
     kind."""
@@ -98,6 +108,7 @@ class Vitals:
     size: int
     signs: list[Sign]
     alerts: dict[str, int]
+    gaps: list[GapRow] = field(default_factory=list)
 
 
 _LANES = text(
@@ -139,6 +150,10 @@ _HELD = text(
     "SELECT DISTINCT ON (owner) owner, count(*) OVER (PARTITION BY owner), session_id, reason FROM held_cdr"
     " ORDER BY owner, held_at"
 )
+_GAPS = text(
+    "SELECT DISTINCT ON (partner) partner, count(*) OVER (PARTITION BY partner), kind, module, owner, key, detail"
+    " FROM gap WHERE cleared_at IS NULL ORDER BY partner, id"
+)
 _NUMBERS = text("SELECT now(), (SELECT count(*) FROM backfill), pg_database_size(current_database())")
 
 
@@ -156,7 +171,15 @@ async def look(session: Statements) -> Vitals:
         size=size,
         signs=await heartbeats.every(session),
         alerts=await alerts.count_open(session),
+        gaps=await _gaps(session),
     )
+
+
+async def _gaps(session: Statements) -> list[GapRow]:
+    return [
+        GapRow(row.partner, row[1], f"{row.kind}: {row.module} {row.owner}/{_shown(row.module, row.key)}", row.detail)
+        for row in await session.execute(_GAPS)
+    ]
 
 
 async def _debts(session: Statements) -> list[DebtRow]:

@@ -177,11 +177,24 @@ def _broker_away(look: Look, limits: Limits) -> Iterator[Condition]:
         yield Condition(Kind.BROKER_AWAY, "broker", f"it does not answer: {look.broker}", limits.patience / 2)
 
 
+def _overloaded(look: Look, limits: Limits) -> Iterator[Condition]:
+    for sign in look.vitals.signs:
+        if sign.age <= limits.silent and sign.figures.get("shedding"):
+            yield Condition(Kind.OVERLOADED, sign.process, "it refuses requests to keep its pace", limits.patience)
+
+
 def _cdr_held(look: Look, limits: Limits) -> Iterator[Condition]:
     for row in look.vitals.held:
         number = "1 CDR waits" if row.held == 1 else f"{row.held} CDRs wait"
         detail = f"{number} for you, first of session {row.session_id}: {row.reason}"
         yield Condition(Kind.CDR_HELD, row.owner, detail)
+
+
+def _reconciliation_gap(look: Look, limits: Limits) -> Iterator[Condition]:
+    for row in look.vitals.gaps:
+        number = "1 object is" if row.gaps == 1 else f"{row.gaps} objects are"
+        detail = f"{number} not there as acknowledged, first {row.first}: {row.detail}"
+        yield Condition(Kind.RECONCILIATION_GAP, row.partner, detail)
 
 
 _JUDGINGS: tuple[Judging, ...] = (
@@ -195,7 +208,9 @@ _JUDGINGS: tuple[Judging, ...] = (
     _database_nearly_full,
     _process_gone,
     _broker_away,
+    _overloaded,
     _cdr_held,
+    _reconciliation_gap,
 )
 
 

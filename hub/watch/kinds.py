@@ -16,7 +16,9 @@ class Kind(StrEnum):
     DATABASE_NEARLY_FULL = "database_nearly_full"
     PROCESS_GONE = "process_gone"
     BROKER_AWAY = "broker_away"
+    OVERLOADED = "overloaded"
     CDR_HELD = "cdr_held"
+    RECONCILIATION_GAP = "reconciliation_gap"
 
     @property
     def advice(self) -> str:
@@ -36,8 +38,8 @@ _WARNINGS = frozenset(
 _ADVICE = {
     Kind.LANE_STOPPED: "renew the credentials with this partner: it must PUT or POST them anew, or be invited again; "
     "deliveries then go on by themselves",
-    Kind.OBJECT_PARKED: "`knutpunkt deliveries list` shows all of them with the reasons; have the owner correct the "
-    "object: its next push is delivered by itself",
+    Kind.OBJECT_PARKED: "`knutpunkt deliveries list --parked` shows all of them and why; have the owner correct the "
+    "object, and its next push is delivered by itself; if the receiver was at fault, `knutpunkt deliveries replay`",
     Kind.PARTNER_SILENT: "ask the partner whether its back end runs; the hub goes on asking, and delivers what it "
     "missed once it answers",
     Kind.CREDENTIALS_LAPSE: "remind the partner to register, or invite it anew: `knutpunkt invite`; one that did not "
@@ -49,5 +51,9 @@ _ADVICE = {
     "(HUB_MESSAGE_RETENTION); a full disk stops the hub",
     Kind.PROCESS_GONE: "look at its last log lines and start it again",
     Kind.BROKER_AWAY: "start Redis (or the broker of HUB_BROKER_URL); until then deliveries begin up to a second later",
+    Kind.OVERLOADED: "partners are told to come again (HTTP 429 and 503): start another API process, or look in "
+    "knutpunkt_requests_shed at /metrics for who sends that much",
+    Kind.RECONCILIATION_GAP: "`knutpunkt reconcile --last` shows what is missing where; `knutpunkt reconcile --repair` "
+    "sends it anew, and the alert ends when a later run finds it",
     Kind.CDR_HELD: "look at `knutpunkt cdr list --state held` and put right what the reason names",
 }

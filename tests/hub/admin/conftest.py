@@ -13,6 +13,7 @@ from hub.exchange.context import Hub
 from hub.settings import Settings
 from hub.store import parties
 from hub.store.parties import Endpoint, Party, Platform
+from tests.rows import put
 
 TOKEN = "operator-token-for-tests"
 MODULES = ("locations", "tariffs", "sessions", "cdrs", "tokens")
@@ -69,23 +70,19 @@ def connect(hub: Hub) -> Connect:
     """Make a party that counts as registered, with its lane; the id of its platform."""
 
     async def connect(code: str, role: str) -> int:
-        async with hub.db.session() as session:
-            sealed = hub.seal.close("token-b")
-            platform = Platform(name=f"{code} back end", status="CONNECTED", version="2.2.1", token_out=sealed)
-            session.add(platform)
-            await session.flush()
-            assert platform.id is not None
+        sealed = hub.seal.close("token-b")
+        async with hub.db.unit_of_work() as session:
+            row = Platform(name=f"{code} back end", status="CONNECTED", version="2.2.1", token_out=sealed)
+            platform_id: int = (await put(session, row)).id
             for module in MODULES:
                 url = f"https://partner.example/{module}"
-                session.add(Endpoint(platform_id=platform.id, module=module, role="RECEIVER", url=url))
-            party = Party(code=code, platform_id=platform.id, roles=[role], business_details={"name": f"Party {code}"})
-            session.add(party)
-            await session.flush()
-            assert party.id is not None
-            await lanes.open_for(session, party.id, code)
+                await put(session, Endpoint(platform_id=platform_id, module=module, role="RECEIVER", url=url))
+            details = {"name": f"Party {code}"}
+            party = Party(code=code, platform_id=platform_id, roles=[role], business_details=details)
+            await lanes.open_for(session, (await put(session, party)).id, code)
             await parties.touch(session)
         await hub.directory.refresh()
-        return platform.id
+        return platform_id
 
     return connect
 

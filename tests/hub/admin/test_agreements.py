@@ -12,6 +12,7 @@ from hub.ocpi.types import PartyId
 from hub.sandbox import samples
 from hub.store import objects
 from hub.store.lanes import Backfill
+from hub.store.objects import New
 
 Connect = Callable[[str, str], Awaitable[int]]
 CPO, EMSP = PartyId.parse("NL*CPA"), PartyId.parse("DE*MSA")
@@ -110,10 +111,10 @@ async def test_sessions_of_before_are_still_held_though_the_agreement_did_not_al
 ) -> None:
     await connect("NL*CPA", "CPO")
     await connect("DE*MSA", "EMSP")
-    values = {"body": "{}", "times": "{}", "last_updated": datetime.now(UTC), "deleted": False}
+    kept = [("sessions", "DE*MSA"), ("sessions", "FR*XXX"), ("locations", "*")]
+    rows = [New(module, f"for {audience}", audience, "{}", "{}", datetime.now(UTC)) for module, audience in kept]
     async with hub.db.unit_of_work() as session:
-        for module, audience in (("sessions", "DE*MSA"), ("sessions", "FR*XXX"), ("locations", "*")):
-            await objects.write(session, "NL*CPA", module, f"for {audience}", audience, values)
+        await objects.write(session, "NL*CPA", rows)
     agreed = (await api.post("/agreements", json={"a": "NL*CPA", "b": "DE*MSA", "modules": ["tariffs"]})).json()
     shown = (await api.get(f"/agreements/{agreed['id']}")).json()
     ended = (await api.delete(f"/agreements/{agreed['id']}")).json()

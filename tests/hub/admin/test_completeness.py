@@ -13,6 +13,7 @@ from hub.exchange.context import Hub
 from hub.ocpi import json
 from hub.sandbox import samples
 from hub.store import objects
+from hub.store.objects import New
 
 Connect = Callable[[str, str], Awaitable[int]]
 Told = Callable[[], Awaitable[dict[str, Any]]]
@@ -35,7 +36,7 @@ async def told(api: httpx.AsyncClient, hub: Hub, host: str, platform_id: int) ->
     async def look() -> dict[str, Any]:
         rows = (await api.get(f"/agreements/{agreed['id']}")).json()["completeness"]
         assert [(row["owner"], row["module"]) for row in rows] == [(host, "tariffs"), ("DE*MSA", "tokens")]
-        return {name: rows[0][name] for name in ("are", "delivered", "waiting", "owed", "parked", "note")}
+        return {name: rows[0][name] for name in ("are", "delivered", "waiting", "owed", "parked", "discarded", "note")}
 
     return look
 
@@ -46,8 +47,9 @@ async def run(hub: Hub, *statements: str) -> None:
             await session.execute(text(statement))
 
 
-def counted(delivered: int | None, waiting: int = 0, owed: int = 0, parked: int = 0, note: str | None = None) -> Any:
-    return {"are": 3, "delivered": delivered, "waiting": waiting, "owed": owed, "parked": parked, "note": note}
+def counted(delivered: int | None, waiting: int = 0, *, note: str | None = None, **numbers: int) -> Any:
+    others = {"owed": 0, "parked": 0, "discarded": 0} | numbers
+    return {"are": 3, "delivered": delivered, "waiting": waiting, "note": note, **others}
 
 
 async def test_what_is_on_its_way_is_not_delivered(hub: Hub, told: Told) -> None:
@@ -73,6 +75,15 @@ async def test_what_is_owed_or_was_refused_is_not_delivered(hub: Hub, told: Told
             await owed.add(session, receiver="DE*MSA", owner="NL*LOC", module="tariffs", key=key, correlation_id="c")
     await run(hub, "UPDATE owed SET parked = true WHERE key = 'T2'")
     assert await told() == counted(1, owed=1, parked=1)
+    await run(
+        hub,
+        "DELETE FROM owed WHERE parked",
+        "INSERT INTO discard (receiver, owner, module, key, why, who, tries, correlation_id)"
+        " SELECT 'DE*MSA', 'NL*LOC', 'tariffs', k, 'sold', 'operator', 8, 'c' FROM unnest(ARRAY['T1', 'T2']) AS k",
+    )
+    assert await told() == counted(1, owed=1, discarded=1)
+    await run(hub, "UPDATE object SET stored_at = now() + interval '1 s' WHERE key = 'T2'")  # it has changed since
+    assert await told() == counted(2, owed=1)
 
 
 async def test_who_pulls_and_who_is_away(api: httpx.AsyncClient, hub: Hub, told: Told, platform_id: int) -> None:
@@ -86,11 +97,11 @@ async def test_who_pulls_and_who_is_away(api: httpx.AsyncClient, hub: Hub, told:
 async def test_what_a_hosted_party_holds_is_what_is_kept(
     api: httpx.AsyncClient, hub: Hub, host: str, platform_id: int
 ) -> None:
-    values = {"body": "{}", "times": "{}", "last_updated": datetime.now(UTC), "deleted": False}
+    kept = [("RFID:1", "*"), ("RFID:2", host), ("RFID:3", "FR*XXX"), ("RFID:1", host)]
+    tokens = [New("tokens", key, audience, "{}", "{}", datetime.now(UTC)) for key, audience in kept]
     async with hub.db.unit_of_work() as session:
-        for key, audience in (("RFID:1", "*"), ("RFID:2", host), ("RFID:3", "FR*XXX"), ("RFID:1", host)):
-            await objects.write(session, "DE*MSA", "tokens", key, audience, values)
-        await objects.write(session, host, "sessions", "S", "DE*MSA", values)
+        await objects.write(session, "DE*MSA", tokens)
+        await objects.write(session, host, [New("sessions", "S", "DE*MSA", "{}", "{}", datetime.now(UTC))])
     agreed = (await api.post("/agreements", json={"a": host, "b": "DE*MSA"})).json()
     rows = (await api.get(f"/agreements/{agreed['id']}")).json()["completeness"]
     found = {row["module"]: (row["are"], row["delivered"], row["note"]) for row in rows}

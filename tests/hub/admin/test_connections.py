@@ -3,6 +3,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from hub.delivery import owed
 from hub.exchange.context import Hub
@@ -28,7 +29,7 @@ async def test_suspend_and_resume(api: httpx.AsyncClient, connect: Connect) -> N
     ("order", "status", "named"),
     [
         ({"resync": "pull", "strict": True}, 200, None),
-        ({}, 400, "body: give resync, strict, pull or quirks"),
+        ({}, 400, "body: give resync, strict, short_retry, pull or quirks"),
         ({"resync": "never"}, 400, "resync: "),
         ({"pull": ["commands"]}, 400, "pull: auto, or some of "),
         ({"quirks": {"links": "backwards"}}, 400, "quirks: links is one of follow, query, none"),
@@ -131,3 +132,67 @@ async def test_a_partner_without_credentials_endpoint_is_not_renewed_with(
 ) -> None:
     answer = await api.post(f"/platforms/{await connect('DE*MSA', 'EMSP')}/renewal", json={})
     assert (answer.status_code, "no credentials endpoint" in answer.json()["error"]) == (502, True)
+
+
+async def test_all_is_delivered_anew_on_demand(api: httpx.AsyncClient, hub: Hub, host: str, connect: Connect) -> None:
+    platform_id = await connect("DE*MSA", "EMSP")
+    await connect("NL*CPA", "CPO")
+    everything = {(o, m) for o in ("NL*CPA", host) for m in ("locations", "tariffs")} | {
+        (host, "sessions"),
+        (host, "tokens"),
+    }
+    for order, expected in (
+        ({}, everything),
+        ({"owner": "NL*CPA"}, {("NL*CPA", "locations"), ("NL*CPA", "tariffs")}),
+        ({"modules": ["tariffs"]}, {("NL*CPA", "tariffs"), (host, "tariffs")}),
+        ({"modules": ["sessions"], "owner": "NL*CPA"}, {("NL*CPA", "sessions")}),
+    ):
+        async with hub.db.unit_of_work() as session:
+            await session.execute(text("DELETE FROM backfill"))
+        answer = await api.post(f"/platforms/{platform_id}/resync", json=order)
+        assert answer.status_code == 200, answer.text
+        async with hub.db.unit_of_work() as session:
+            rows = (await session.execute(text("SELECT * FROM backfill"))).all()
+        assert {(row.owner, row.module) for row in rows} == expected
+        found = {(row.receiver, row.reason, row.correlation_id) for row in rows}
+        assert found == {("DE*MSA", "resync", answer.json()["correlation_id"])}
+
+
+@pytest.mark.parametrize(
+    ("order", "served", "status", "named"),
+    [
+        ({"modules": ["cdrs"]}, {}, 400, "`knutpunkt reconcile` finds"),
+        ({"owner": "NL*NIX"}, {}, 409, "nothing of that kind"),
+        ({}, {"resync": "pull"}, 409, "it pulls for itself"),
+        ({"everything": True}, {}, 400, "no such field"),
+    ],
+)
+async def test_what_cannot_be_delivered_anew(
+    api: httpx.AsyncClient, connect: Connect, order: dict[str, Any], served: dict[str, Any], status: int, named: str
+) -> None:
+    platform_id = await connect("DE*MSA", "EMSP")
+    if served:
+        assert (await api.patch(f"/platforms/{platform_id}", json=served)).status_code == 200
+    answer = await api.post(f"/platforms/{platform_id}/resync", json=order)
+    assert (answer.status_code, named in answer.json()["error"]) == (status, True)
+
+
+async def test_from_pull_to_push_everything_is_delivered_in_the_commit_of_the_change(
+    api: httpx.AsyncClient, hub: Hub, connect: Connect
+) -> None:
+    platform_id = await connect("DE*MSA", "EMSP")
+    await connect("NL*CPA", "CPO")
+    assert (await api.patch(f"/platforms/{platform_id}", json={"resync": "pull", "short_retry": False})).json()[
+        "short_retry"
+    ] is False
+    async with hub.db.unit_of_work() as session:
+        await session.execute(text("DELETE FROM backfill"))
+    assert (await api.patch(f"/platforms/{platform_id}", json={"resync": "push"})).json()["correlation_id"]
+    async with hub.db.unit_of_work() as session:  # both were written by one transaction
+        rows = await session.execute(
+            text("SELECT count(*), bool_and(b.xmin = f.xmin) FROM backfill b, platform f WHERE f.id = :id"),
+            {"id": platform_id},
+        )
+    assert rows.all() == [(2, True)]
+    platform = hub.directory.now.platform(platform_id)
+    assert (platform.resync, platform.short_retry) == ("push", False)

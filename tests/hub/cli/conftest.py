@@ -17,6 +17,7 @@ from hub.app import create_app
 from hub.exchange.context import Hub
 from hub.services.data import DataDirectory
 from hub.settings import Settings
+from tests.hub.conftest import Server
 
 TOKEN = "operator-token-for-tests"
 
@@ -66,16 +67,10 @@ async def served(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIter
                 outbound_allow=(ip_network("127.0.0.0/8"),),
             )
         )
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
-        running = asyncio.create_task(server.serve([listening]))
-        while not server.started:
-            assert not running.done(), "the API did not start"
-            await asyncio.sleep(0.01)
-        data = _announced(tmp_path / "var", url)
-        yield Served(app.state.hub, url, data.path)
-        data.unlock()
-        server.should_exit = True
-        await running
+        async with Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"), listening):
+            data = _announced(tmp_path / "var", url)
+            yield Served(app.state.hub, url, data.path)
+            data.unlock()
 
 
 def _announced(path: Path, url: str) -> DataDirectory:

@@ -53,8 +53,19 @@ async def test_how_a_platform_is_served(knutpunkt: Command, partner: str) -> Non
     back = await knutpunkt("platform", "set", partner, "--resync", "push")
     assert "resync push, strict yes" in back.out
     assert "what it is given: `knutpunkt trace" in back.out
+    quick = await knutpunkt("platform", "set", partner, "--no-short-retry")
+    assert (quick.status, "short retry no" in quick.out) == (0, True)
     assert (await knutpunkt("platform", "set", partner)).status == 2
     assert (await knutpunkt("platform", "set", partner, "--resync", "sometimes")).status == 2
+
+
+async def test_delivered_anew(knutpunkt: Command, partner: str, host: str) -> None:
+    ended = await knutpunkt("platform", "resync", partner, "--owner", host, "--module", "tariffs")
+    assert (ended.status, "is given it anew" in ended.out, "`knutpunkt trace" in ended.out) == (0, True, True)
+    found = await knutpunkt("platform", "resync", partner, "--json")
+    assert (found.status, found.value["parties"][0]["backfills"]) == (0, 3)
+    refused = await knutpunkt("platform", "resync", partner, "--module", "cdrs")
+    assert (refused.status, "`knutpunkt reconcile` finds" in refused.err) == (1, True)
 
 
 async def test_removal_says_what_goes_and_what_stays(knutpunkt: Command, partner: str, host: str) -> None:
@@ -131,8 +142,8 @@ async def partner_there(knutpunkt: Command) -> AsyncIterator[Emsp]:
 @pytest.mark.parametrize(
     "order",
     [
-        ["show"], ["suspend"], ["resume"], ["set", "--strict"], ["remove", "--yes"], ["rotate"], ["unregister"],
-        ["admit", "--add", "NL*XYZ:CPO"],
+        ["show"], ["suspend"], ["resume"], ["set", "--strict"], ["resync"], ["remove", "--yes"], ["rotate"],
+        ["unregister"], ["admit", "--add", "NL*XYZ:CPO"],
     ],
 )  # fmt: skip
 async def test_no_such_platform(knutpunkt: Command, order: list[str]) -> None:

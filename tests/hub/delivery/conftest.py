@@ -26,10 +26,12 @@ from hub.store import objects, parties
 from hub.store.db import Database
 from hub.store.directory import DirectoryCache
 from hub.store.journal import Hop
-from hub.store.objects import Kept
+from hub.store.log import Entry
+from hub.store.objects import Kept, New
 from hub.store.parties import Endpoint, Party, Platform
 from hub.store.seal import Seal
 from modules.catalog import CATALOG
+from tests.rows import put
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -161,10 +163,10 @@ class SmallHub:
         receiver.platform_id = await self._register(
             code, role, Platform(name=code, token_out=token, **values | platform)
         )
-        async with self.db.session() as session:
+        async with self.db.unit_of_work() as session:
             for module in ("locations", "tariffs", "tokens", "sessions", "cdrs"):
                 url = f"{receiver.url}/{module}/"
-                session.add(Endpoint(platform_id=receiver.platform_id, module=module, role="RECEIVER", url=url))
+                await put(session, Endpoint(platform_id=receiver.platform_id, module=module, role="RECEIVER", url=url))
             await parties.touch(session)
         await self.directory.refresh()
         return receiver
@@ -186,24 +188,13 @@ class SmallHub:
     ) -> None:
         """Store an object and tell the lanes, as an accepted push does."""
         owner, key = f"{body['country_code']}*{body['party_id']}", CATALOG[module].key_of(body)
-        values = {
-            "body": json.dumps(body),
-            "times": json.dumps(times_of(body)),
-            "last_updated": datetime.fromisoformat(body["last_updated"]),
-            "deleted": deleted,
-        }
+        at = body["last_updated"]
+        row = New(
+            module, key, audience, json.dumps(body), json.dumps(times_of(body)), datetime.fromisoformat(at), deleted
+        )
         async with self.db.session() as session:
-            await objects.write(session, owner, module, key, audience, values)
-            await log.append(
-                session,
-                owner=owner,
-                module=module,
-                key=key,
-                audience=audience,
-                part_ids=part_ids,
-                fields=fields,
-                correlation_id=f"c-{body['last_updated']}",
-            )
+            await objects.write(session, owner, [row])
+            await log.append(session, [Entry(owner, module, key, audience, part_ids, fields, f"c-{at}")])
 
     @contextlib.asynccontextmanager
     async def engine(self, **options: Any) -> AsyncIterator[Engine]:
@@ -255,17 +246,12 @@ class SmallHub:
             await asyncio.sleep(0.02)
 
     async def _register(self, code: str, role: str, platform: Platform) -> int:
-        async with self.db.session() as session:
-            session.add(platform)
-            await session.flush()
-            assert platform.id is not None
-            party = Party(code=code, platform_id=platform.id, roles=[role])
-            session.add(party)
-            await session.flush()
-            assert party.id is not None
+        async with self.db.unit_of_work() as session:
+            platform_id: int = (await put(session, platform)).id
+            party = await put(session, Party(code=code, platform_id=platform_id, roles=[role]))
             await lanes.open_for(session, party.id, code)
             await parties.touch(session)
-        return platform.id
+        return platform_id
 
 
 @pytest.fixture(scope="session")

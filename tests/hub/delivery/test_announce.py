@@ -303,6 +303,7 @@ async def test_one_that_refuses_the_token_is_stopped(running: Any, cpo: CpoBacke
     async with InformedEmsp("DE*MSA") as emsp:
         await running.join(emsp, "EMSP")
         emsp.peer = None  # it has forgotten the hub
+        await run(running, "UPDATE access_token SET made_at = now() - interval '1 minute'")
         await announcer(running).turn()
         query = "SELECT stopped_reason FROM platform WHERE id = :id"
         [[reason]] = await run(running, query, id=platform_of(running, "DE*MSA"))

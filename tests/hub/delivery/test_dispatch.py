@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from hub.delivery import compose
+from hub.delivery import compose, dispatch, policy
 from hub.delivery.policy import Judgement, Verdict
+from hub.store import parked
+from hub.store.parked import Which
 
 Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 Location = Callable[..., dict[str, Any]]
@@ -179,3 +181,77 @@ async def test_a_receiver_that_is_known_to_answer_soon_is_not_waited_for_longer(
     async with small_hub.engine():
         await eventually(lambda: small_hub.hops)
     assert "within 1 s" in small_hub.hops[0].detail
+
+
+async def test_what_a_receiver_always_refuses_is_parked_with_its_answer_and_all_else_arrives(
+    small_hub: Any, location: Location, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "PLAN", (0.01, 0.02, 0.02, 0.02, 0.02, 0.02))
+    msa, msb = await small_hub.receiver("DE*MSA"), await small_hub.receiver("FR*MSB")
+    msa.answer = lambda call: (200, 2001) if call.body["id"].startswith("BAD") else (200, 1000)
+    for number in range(550):
+        await small_hub.accept(location(1) | {"id": f"BAD{number}" if number % 11 == 0 else f"GOOD{number}"})
+    async with small_hub.engine() as engine:
+        await eventually(lambda: len(msa.state) == 500 and len(msb.state) == 550)
+        await small_hub.becomes("SELECT count(*) FROM owed WHERE parked", [(50,)])
+        assert await small_hub.run("SELECT DISTINCT tries, reason, sample FROM owed") == [
+            (8, "PUT answered HTTP 200, status_code 2001",
+             '{"status_code": 2001, "data": [], "timestamp": "2026-01-01T00:00:00Z"}')
+        ]  # fmt: skip
+        bad = [call.body["id"] for call in msa.calls if call.body["id"].startswith("BAD")]
+        assert {bad.count(name) for name in bad} == {8}
+        msa.answer = lambda call: (200, 1000)
+        async with small_hub.db.unit_of_work() as session:
+            assert await parked.replay(session, Which(receiver="DE*MSA")) == 50
+        engine.wake()
+        await eventually(lambda: len(msa.state) == 550)
+        await small_hub.becomes("SELECT count(*) FROM owed", [(0,)])
+
+
+async def test_many_that_come_back_at_once_share_few_requests_and_leave_room_for_the_others(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    back = [await small_hub.receiver(f"DE*M{number:02}", status="OFFLINE") for number in range(10)]
+    well = await small_hub.receiver("FR*MSB")
+    gauge = Gauge()
+    for number in range(30):
+        await small_hub.accept(location(1) | {"id": f"L{number}"})
+
+    async def measure(call: Any) -> None:
+        if call.method != "GET":  # which is a probe: they are back
+            await gauge(call)
+
+    for receiver in back:
+        receiver.before = measure
+    async with small_hub.engine() as engine:
+        await eventually(lambda: all(len(receiver.state) == 30 for receiver in (*back, well)))
+        assert gauge.most <= dispatch.RETURNING_AT_ONCE + len(back)  # of 80 that their budgets would allow
+        await small_hub.accept(location(2) | {"id": "NEW"})
+        engine.wake()
+        await eventually(lambda: all(len(receiver.state) == 31 for receiver in (*back, well)))
+        assert not any(line.health.returning for line in engine._dispatcher.lines.values())
+
+
+async def test_a_platform_without_short_retry_is_asked_for_its_versions_at_once(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa = await small_hub.receiver("DE*MSA", short_retry=False)
+    msa.answer = lambda call: (200, 1000) if call.path == "/versions" else (503, 3000)
+    await small_hub.accept(location(1))
+    async with small_hub.engine():
+        await eventually(lambda: ("GET", "/versions") in msa.methods())
+        assert len(msa.calls) == 2
+        ((wait,),) = await small_hub.run("SELECT extract(epoch FROM next_try_at - now())::float8 FROM platform"
+                                         " WHERE name = 'DE*MSA'")  # fmt: skip
+        assert 20 < wait < 40
+
+
+async def test_one_without_short_retry_that_does_not_answer_is_offline_after_one_failure(
+    small_hub: Any, location: Location, eventually: Eventually
+) -> None:
+    msa = await small_hub.receiver("DE*MSA", short_retry=False)
+    msa.answer = lambda call: (503, 3000)
+    await small_hub.accept(location(1))
+    async with small_hub.engine():
+        await small_hub.becomes("SELECT status FROM platform WHERE name = 'DE*MSA'", [("OFFLINE",)])
+        assert msa.methods()[1:] == [("GET", "/versions")]

@@ -83,6 +83,7 @@ def test_why_a_lane_is_behind(standing: Standing, reason: str) -> None:
         ("custody", DUE, ("owed", "3 refused; PUT answered HTTP 500")),
         ("custody", PARKED, ("parked", "after 8 tries: PUT answered HTTP 500")),
         ("custody", None, ("behind", "held up")),
+        ("discarded", None, ("discarded", "held up")),
         ("delivered", None, ("delivered", "answered 200/1000, 2.000 s after the hub had it")),
     ],
 )

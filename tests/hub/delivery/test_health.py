@@ -19,8 +19,32 @@ def test_a_failure_pauses_then_one_request_at_a_time_until_one_succeeds() -> Non
     assert health.failed(0, 0) == 1.0
     assert (health.allowance(0.5), health.allowance(1)) == (0, 1)
     assert health.succeeded()
-    assert not health.succeeded()
-    assert health.allowance(0) == 8
+    for allowed in (1, 2, 3, 4, 5, 6, 7, 8, 8):  # one more with each success
+        assert health.allowance(0) == allowed
+        assert not health.succeeded()
+    assert health.failed(0, 0) == 1.0
+    assert health.succeeded()
+    assert health.allowance(0) == 1
+
+
+def test_without_short_retry_the_first_failure_asks_for_versions_and_later_ones_come_rarely() -> None:
+    health = Health(short_retry=False)
+    assert health.failed(0, 0) == 30
+    assert health.suspect
+    assert health.probe_due(0, called=False)
+    health.probing(0, 0)
+    assert not health.answered()  # it lives, and did not take it
+    assert (health.allowance(29), health.allowance(30)) == (0, 1)
+    assert health.failed(30, 0) == 60
+
+
+def test_one_that_is_back_counts_as_returning_until_somebody_says_otherwise() -> None:
+    health, _ = _exhausted()
+    assert health.succeeded()
+    assert not health.returning  # it was only slow
+    health.silent()
+    assert health.answered()
+    assert health.returning
 
 
 def test_requests_that_fail_together_count_once() -> None:
@@ -44,7 +68,7 @@ def test_a_silent_platform_is_offline_and_is_asked_ever_more_rarely() -> None:
     assert not health.probe_due(now + 299, called=False)
     assert health.probe_due(now + 300, called=False)
     assert health.answered()
-    assert health.allowance(now) == health.budget
+    assert health.allowance(now) == 1
 
 
 def test_a_call_brings_the_next_probe_forward_but_not_more_than_every_ten_seconds() -> None:

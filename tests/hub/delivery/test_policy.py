@@ -72,10 +72,32 @@ def test_the_plan_is_over_after_six_failures_and_probes_back_off_to_five_minutes
     assert [policy.probe_pause(n, 0) for n in (1, 2, 3, 4, 9)] == [30, 60, 120, 300, 300]
 
 
+def test_without_short_retry_the_plan_is_that_of_the_probes() -> None:
+    assert policy.is_suspect(1, short_retry=False)
+    assert [policy.pause(n, 0, short_retry=False) for n in (1, 2, 3, 4, 9)] == [30, 60, 120, 300, 300]
+    assert policy.after(Judgement(Verdict.TROUBLE), 0, 0, short_retry=False).delay == 30
+
+
 def test_retry_after_is_read_from_a_platform_that_asks_to_wait() -> None:
     assert policy.judge("PUT", "", 429, {"Retry-After": "7"}, b"").asked == 7
     assert policy.judge("PUT", "", 429, {"Retry-After": "soon"}, b"").asked is None
     assert policy.judge("PUT", "", 200, {"Retry-After": "7"}, _envelope(2001)).asked is None
+
+
+def test_a_retry_after_may_be_a_date_and_never_shortens_the_plan() -> None:
+    date = {"Date": "Sat, 21 Nov 2026 21:00:00 GMT", "Retry-After": "Sat, 21 Nov 2026 21:00:40 GMT"}
+    assert policy.judge("PUT", "", 503, date, b"").asked == 40
+    assert policy.judge("PUT", "", 503, date | {"Retry-After": "Sat, 21 Nov 2026 20:00:00 GMT"}, b"").asked == 0
+    assert policy.judge("PUT", "", 503, {"Retry-After": date["Retry-After"]}, b"").asked is None
+    assert policy.pause(5, -1, 20.0) == 20.0
+    assert policy.pause(1, 1, 3600.0) == 2.0
+
+
+def test_a_refusal_keeps_a_clean_sample_of_its_answer() -> None:
+    sample = policy.judge("PUT", "", 400, {}, b'{"status_code": 2001}\x00\x1b[2J\xff' + 5000 * b"x").sample
+    assert sample.startswith('{"status_code": 2001}  [2J')
+    assert len(sample) == policy.SAMPLE_LENGTH
+    assert policy.judge("PUT", "", 500, {}, b"oops").sample == policy.judge("PUT", "", 200, {}, OK).sample == ""
 
 
 def test_only_refusals_park_and_only_the_eighth() -> None:

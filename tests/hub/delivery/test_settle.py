@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from hub.delivery import settle
 from hub.delivery.lanes import Lane, Settlement
 from hub.delivery.policy import Next
-from hub.delivery.settle import Cdrs, Settler
+from hub.delivery.settle import Facts, Settler
 from hub.ocpi.types import PartyId
 
 Eventually = Callable[[Callable[[], object]], Awaitable[None]]
@@ -43,12 +43,12 @@ async def test_the_cursor_and_what_it_leaves_behind_are_one_commit(small_hub: An
     settlement = _lane(await _party_id(small_hub)).settlement(0.0)
     assert settlement is not None
     async with small_hub.db.session() as session:
-        await settle.write(session, [settlement], Cdrs())
+        await settle.write(session, [settlement], Facts())
         await session.rollback()
     assert (await small_hub.cursors())["DE*MSA"] == 0
     assert await small_hub.run("SELECT key FROM owed") == []
     async with small_hub.db.session() as session:
-        await settle.write(session, [settlement], Cdrs())
+        await settle.write(session, [settlement], Facts())
     assert (await small_hub.cursors())["DE*MSA"] == 2
     assert await small_hub.run("SELECT key, tries, reason FROM owed") == [("B", 1, "HTTP 500")]
 
@@ -58,11 +58,11 @@ async def test_outcomes_wait_for_a_database_that_is_away(small_hub: Any, monkeyp
     settler = Settler(small_hub.db, lambda _: None, lambda: None)
     away, write = [True, True], settle.write
 
-    async def sometimes(session: Any, settlements: list[Settlement], cdrs: Cdrs) -> settle.Written:
+    async def sometimes(session: Any, settlements: list[Settlement], facts: Facts) -> settle.Written:
         if away:
             away.pop()
             raise OperationalError("", {}, Exception("gone"))
-        return await write(session, settlements, cdrs)
+        return await write(session, settlements, facts)
 
     monkeypatch.setattr(settle, "write", sometimes)
     monkeypatch.setattr(settle, "PAUSE_AFTER_ERROR", 0.01)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hub.store.heartbeats import Sign
-from hub.store.vitals import DebtRow, HeldRow, LaneRow, LogRow, PlatformRow, Vitals
+from hub.store.vitals import DebtRow, GapRow, HeldRow, LaneRow, LogRow, PlatformRow, Vitals
 from hub.watch import judge
 from hub.watch.judge import NEVER, Condition, Look, Room
 from hub.watch.kinds import Kind
@@ -17,8 +17,8 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LIMITS = Limits()
 
 
-def sign(name: str, kind: str = "worker", age: float = 1.0, started: float = 3_600.0) -> Sign:
-    return Sign(name, kind, NOW - timedelta(seconds=started), NOW - timedelta(seconds=age), age, {})
+def sign(name: str, kind: str = "worker", age: float = 1.0, started: float = 3_600.0, **figures: Any) -> Sign:
+    return Sign(name, kind, NOW - timedelta(seconds=started), NOW - timedelta(seconds=age), age, figures)
 
 
 def platform(**changes: Any) -> PlatformRow:
@@ -35,6 +35,7 @@ def look(**changes: Any) -> Look:
     well: dict[str, Any] = {
         "now": NOW, "lanes": [lane()], "debts": [], "log": LogRow(9, 0, 0, 0.0), "platforms": [platform()], "held": [],
         "backfills": 0, "size": 1, "signs": [sign("w1"), sign("api", "api"), sign("beat", "beat")], "alerts": {},
+        "gaps": [],
     }  # fmt: skip
     found = {name: changes.pop(name) for name in list(changes) if name in well}
     return Look(Vitals(**well | found), {"DE*MSA"}, 86_400.0, **changes)
@@ -51,6 +52,11 @@ def only(**changes: Any) -> Condition:
 
 def test_a_hub_that_is_well_has_nothing_the_matter() -> None:
     assert found() == []
+
+
+def test_an_api_that_goes_on_shedding_is_told() -> None:
+    signs = [sign("w1"), sign("a1", "api", shedding=True), sign("a2", "api", shedding=False)]
+    assert found(signs=signs) == [(Kind.OVERLOADED, "a1", LIMITS.patience)]
 
 
 def test_a_hub_without_any_partner_has_nothing_the_matter() -> None:
@@ -89,6 +95,13 @@ def test_parked_objects_and_held_bills_are_counted_and_the_first_is_named() -> N
     assert parked.detail == "2 objects that it refuses, first tariffs NL*CPA/T1: 2001"
     held = only(held=[HeldRow("NL*LOC", 3, "S1", "no tariff")])
     assert held.detail == "3 CDRs wait for you, first of session S1: no tariff"
+
+
+def test_what_a_partner_lacks_is_counted_and_the_first_is_named() -> None:
+    gap = only(gaps=[GapRow("DE*MSA", 3, "missing: cdrs NL*CPA/C1", "it was acknowledged, and is not there")])
+    assert (gap.kind, gap.subject, gap.lasting) == (Kind.RECONCILIATION_GAP, "DE*MSA", 0)
+    assert gap.detail.startswith("3 objects are not there as acknowledged, first missing: cdrs NL*CPA/C1: it was")
+    assert only(gaps=[GapRow("DE*MSA", 1, "", "")]).detail.startswith("1 object is")
 
 
 def test_certificates_that_end_are_told_and_unknown_ones_only_kept() -> None:
