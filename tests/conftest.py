@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from hypothesis import settings as hypothesis_settings
 
 from hub import settings
 from hub.services.data import DataDirectory
@@ -36,16 +37,36 @@ from hub.store import migrate
 for variable in [name for name in os.environ if name.startswith(("HUB_", "DATABASE_URL", "REDIS_URL"))]:
     del os.environ[variable]
 Settings.model_config["env_file"] = None
+os.environ["PGSSLMODE"] = "disable"  # nobody listens in, and each connection would make a context for TLS first
 
 # Tracebacks as Python prints them: structlog's own would show the values of every variable, and take seconds for it.
 structlog.configure(
     processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
 )
 
+hypothesis_settings.register_profile("here", deadline=None)  # how long an example takes says nothing of what it shows
+hypothesis_settings.load_profile("here")
+
+WALKS = "tests/walks/"
 TEMPLATE = "template_hub"
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 # A test database does not outlive its test: what makes it safe on disk only costs time.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Walks take long and mostly wait: they are spread between the files, so that several workers wait and compute at
+    the same time, and none of them is left for the end."""
+    walks = [item for item in items if item.nodeid.startswith(WALKS)]
+    others = [item for item in items if not item.nodeid.startswith(WALKS)]
+    files = [list(found) for _, found in itertools.groupby(others, lambda item: item.path)]
+    placed = 0
+    items.clear()
+    for number, found in enumerate(files, 1):
+        due = min(len(walks), len(walks) * number * 4 // (len(files) * 3))
+        items += [*walks[placed:due], *found]
+        placed = due
+    items += walks[placed:]
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +116,7 @@ async def database_url(postgres_server: Postgres, database_names: "itertools.cou
     name = f"test_{next(database_names)}"
     connection = await asyncpg.connect(postgres_server.url, ssl=False)
     try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
         yield _database(postgres_server, name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:

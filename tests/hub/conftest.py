@@ -13,18 +13,19 @@ from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
 from hub.app import create_app
-from hub.exchange import handshake
 from hub.exchange.context import Hub
 from hub.sandbox.platform import Platform
 from hub.settings import Settings
+from tests import joining
 
 
 @dataclass
 class Running:
-    """A running API process, inside the test."""
+    """A running API process, inside the test. `handshakes`: whether platforms join it by one (the mark `handshake`)."""
 
     app: FastAPI
     url: str
+    handshakes: bool = False
 
     @property
     def hub(self) -> Hub:
@@ -33,29 +34,40 @@ class Running:
         return hub
 
     async def join(self, platform: Platform, role: str) -> None:
-        """Invite a platform and let it register."""
-        roles = [(party, role) for party in platform.parties]
-        token_a = await handshake.invite(self.hub, platform.name, roles)
-        await platform.register(self.hub.versions_url, token_a)
+        """Have a platform registered."""
+        assert role == platform.role
+        await (joining.shake_hands if self.handshakes else joining.join)(self.hub, platform)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, started and stopped by the test: at once, where uvicorn itself looks around each 0.1 s."""
+
+    def __init__(self, config: uvicorn.Config, *sockets: socket.socket) -> None:
+        super().__init__(config)
+        self._sockets = list(sockets) or None
+
+    async def __aenter__(self) -> None:
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(self._sockets)
+        await self.on_tick(0)  # makes the headers of every answer
+
+    async def __aexit__(self, *_: object) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 (uvicorn tells nobody)
+            await asyncio.sleep(0.005)
+        await self.lifespan.shutdown()
 
 
 @contextlib.asynccontextmanager
 async def serve(settings: Settings) -> AsyncIterator[Running]:
     """The API on the port of its settings."""
     app = create_app(settings)
-    config = uvicorn.Config(app, port=settings.port, log_config=None, access_log=False, lifespan="on")
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        if task.done():
-            task.result()
-            raise RuntimeError("the API did not start")
-        await asyncio.sleep(0.01)
-    try:
+    async with Server(uvicorn.Config(app, port=settings.port, log_config=None, access_log=False, lifespan="on")):
         yield Running(app, settings.public_url)
-    finally:
-        server.should_exit = True
-        await task
 
 
 @pytest.fixture
@@ -76,7 +88,8 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-async def running(settings: Settings) -> AsyncIterator[Running]:
+async def running(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
     """The hub's API, without workers: what is owed stays owed."""
     async with serve(settings) as started:
+        started.handshakes = request.node.get_closest_marker("handshake") is not None
         yield started

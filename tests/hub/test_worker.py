@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from hub.delivery.bell import Bell
 from hub.settings import CHECKOUT
 from hub.store import objects, parties
 from hub.store.db import Database
+from hub.store.log import Entry
+from hub.store.objects import New
 from hub.store.parties import Endpoint, Party, Platform
 from hub.store.seal import Seal
 
@@ -84,19 +87,10 @@ async def worker(database_url: str, redis_url: str) -> AsyncIterator[Callable[[]
 
 async def _accept(db: Database, number: int, name: str) -> None:
     body = f'{{"country_code": "NL", "party_id": "CPA", "id": "L{number}", "name": "{name}"}}'
-    values = {"body": body, "times": "{}", "last_updated": datetime(2026, 1, 1, tzinfo=UTC), "deleted": False}
+    row = New("locations", f"L{number}", "*", body, "{}", datetime(2026, 1, 1, tzinfo=UTC))
     async with db.session() as session:
-        await objects.write(session, "NL*CPA", "locations", f"L{number}", "*", values)
-        await log.append(
-            session,
-            owner="NL*CPA",
-            module="locations",
-            key=f"L{number}",
-            audience="*",
-            part_ids=(),
-            fields=None,
-            correlation_id="c",
-        )
+        await objects.write(session, "NL*CPA", [row])
+        await log.append(session, [Entry("NL*CPA", "locations", f"L{number}", "*", (), None, "c")])
 
 
 async def _holders(db: Database) -> list[str]:
@@ -146,3 +140,49 @@ async def test_nothing_is_lost_when_a_worker_is_killed_and_redis_is_not_asked(
         await session.execute(text("UPDATE lane SET holder = NULL"))  # the rest before a takeover is tested elsewhere
     worker()
     await eventually(lambda: sum(name == "newest" for name in received.values()) == 50)
+
+
+async def test_a_pool_process_that_ended_itself_is_replaced(
+    db: Database, received: dict[str, str], worker: Any, eventually: Eventually
+) -> None:
+    """As the watchdog does when the loop is stuck."""
+    process = worker()
+    await _accept(db, 0, "before")
+    await eventually(lambda: received)
+    (child,) = _children(process.pid)
+    os.kill(child, signal.SIGKILL)
+    await eventually(lambda: _children(process.pid) not in ([], [child]))
+    async with db.session() as session:
+        await session.execute(text("UPDATE lane SET holder = NULL"))  # the rest before a takeover is tested elsewhere
+    await _accept(db, 1, "after")
+    await eventually(lambda: "after" in received.values())
+
+
+async def test_another_worker_takes_lanes_at_once_that_were_let_go(
+    db: Database, received: dict[str, str], worker: Any, eventually: Eventually
+) -> None:
+    first = worker()
+    await _accept(db, 0, "before")
+    await eventually(lambda: received)
+    (holder,) = await _holders(db)
+    second = worker()
+    await _lives(db, 2)
+    first.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(first.wait, 20) == 0
+    await _accept(db, 1, "after")
+    await eventually(lambda: "after" in received.values())
+    assert second.poll() is None
+    assert await _holders(db) != [holder]
+
+
+async def _lives(db: Database, number: int) -> None:
+    for _ in range(600):
+        async with db.session() as session:
+            if (await session.execute(text("SELECT count(*) FROM heartbeat"))).scalar_one() >= number:
+                return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the worker did not show its life")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -50,6 +50,7 @@ async def everything_once(cpo: CpoBackend, emsp: Emsp) -> list[Received]:
 
 
 @pytest.mark.catalogue("TF-003", "TF-004", "TF-005")
+@pytest.mark.handshake
 async def test_every_request_of_the_hub_shows_the_token_it_was_given(cpo: CpoBackend, emsp: Emsp) -> None:
     found = await everything_once(cpo, emsp)
     assert {seen.path.rsplit("/", 1)[-1] for seen in found} >= {"versions", "2.2.1", "authorize", "START_SESSION"}
@@ -137,6 +138,7 @@ async def test_requests_and_answers_of_functional_modules_carry_both_pairs(cpo: 
 
 
 @pytest.mark.catalogue("TF-076")
+@pytest.mark.handshake
 async def test_the_handshake_knows_no_routing_headers(running: Any, cpo: CpoBackend) -> None:
     assert [seen.path for seen in cpo.received] == ["/ocpi/versions", "/ocpi/2.2.1"]
     token = cpo.registered.token_out

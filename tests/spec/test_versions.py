@@ -15,6 +15,8 @@ from hub.sandbox.emsp import Emsp
 from hub.sandbox.registration import VERSION, Refused
 from modules.versions.schemas import VersionDetails
 
+pytestmark = pytest.mark.handshake
+
 ROUTED = ("locations", "sessions", "cdrs", "tariffs", "tokens", "chargingprofiles", "commands")
 
 

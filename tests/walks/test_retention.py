@@ -126,5 +126,5 @@ async def test_three_weeks(world: Any, owner: asyncpg.Connection, ring: Callable
     await away.come_back()
     while not holds_all(away):
         await away.send("GET", "locations", interface="SENDER", to=away.hub, query={"limit": "1"})
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.2)
     assert home.backwards == away.backwards == []

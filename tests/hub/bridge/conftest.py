@@ -24,7 +24,6 @@ from hub.admin.parties import PartyOrder
 from hub.bridge.server import Bridge
 from hub.bridge.timing import Timing
 from hub.delivery.engine import Engine
-from hub.exchange import handshake
 from hub.exchange.context import Hub
 from hub.ocpi import json as ocpi_json
 from hub.ocpi.types import PartyId
@@ -35,6 +34,7 @@ from hub.store.chargers import Charging, HeldCdr
 from hub.store.ledger import CdrBody
 from hub.store.objects import KeptObject
 from modules.catalog import CATALOG, LOCATIONS, TARIFFS
+from tests import joining
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -46,7 +46,7 @@ TIMING = Timing(
     preparing=timedelta(0),
     settle=timedelta(milliseconds=100),
     ping=SHORT,
-    grace=timedelta(milliseconds=300),
+    grace=timedelta(seconds=2),  # a station that takes longer to sit down would count as away
     seen=SHORT,
     sweep=SHORT,
     retry=timedelta(milliseconds=200),
@@ -174,8 +174,7 @@ async def password(hub: Hub) -> str:
 async def emsp(hub: Hub) -> AsyncIterator[Emsp]:
     """DE*MSA, connected, with the card CARD1."""
     async with Emsp("DE*MSA") as platform:
-        token_a = await handshake.invite(hub, platform.name, [(PartyId.parse("DE*MSA"), "EMSP")])
-        await platform.register(hub.versions_url, token_a)
+        await joining.join(hub, platform)
         answer = await platform.put_token(samples.token("DE*MSA", "CARD1"), to=platform.hub)
         assert answer.ok
         yield platform
@@ -217,8 +216,7 @@ async def lanes(stage: Stage) -> AsyncIterator[None]:
 async def other_emsp(hub: Hub) -> AsyncIterator[Emsp]:
     """FR*MSB, connected, with no card yet."""
     async with Emsp("FR*MSB") as platform:
-        token_a = await handshake.invite(hub, platform.name, [(PartyId.parse("FR*MSB"), "EMSP")])
-        await platform.register(hub.versions_url, token_a)
+        await joining.join(hub, platform)
         yield platform
 
 

@@ -20,6 +20,8 @@ from hub.sandbox.registration import BASE, Refused
 from hub.sandbox.wire import Answer, Json
 from modules.credentials.schemas import Credentials
 
+pytestmark = pytest.mark.handshake
+
 CPA, CPB, MSA = (PartyId.parse(code) for code in ("NL*CPA", "NL*CPB", "DE*MSA"))
 
 

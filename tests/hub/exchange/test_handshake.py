@@ -12,7 +12,9 @@ from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
 from hub.sandbox.platform import Platform
 from hub.sandbox.registration import Refused
+from tests import joining
 
+pytestmark = pytest.mark.handshake
 CPA = PartyId.parse("NL*CPA")
 
 
@@ -234,3 +236,44 @@ async def test_registration_opens_a_lane_and_a_backfill(running: Any, emsp: Emsp
         lanes = (await session.execute(text("SELECT receiver FROM lane"))).scalars().all()
     assert list(lanes) == ["DE*MSA"]
     assert not emsp.faults
+
+
+ROWS = text(
+    "SELECT 'platform', to_jsonb(f) - CAST('{id,name,versions_url,token_out,created_at,last_seen_at}' AS text[])"
+    "  FROM platform f WHERE name = :code"
+    " UNION ALL SELECT 'endpoint', to_jsonb(e) - CAST('{platform_id,url}' AS text[])"
+    "  || jsonb_build_object('url', replace(url, :origin, '')) FROM endpoint e WHERE platform_id = :platform"
+    " UNION ALL SELECT 'token', to_jsonb(t) - CAST('{platform_id,hash,made_at}' AS text[])"
+    "  FROM access_token t WHERE platform_id = :platform"
+    " UNION ALL SELECT 'admission', to_jsonb(a) - CAST('{platform_id,code}' AS text[])"
+    "  FROM admission a WHERE platform_id = :platform"
+    " UNION ALL SELECT 'party', to_jsonb(p) - CAST('{id,code,platform_id,business_details}' AS text[])"
+    "  FROM party p WHERE platform_id = :platform"
+    " UNION ALL SELECT 'named', to_jsonb(business_details ->> 'name' = :code) FROM party WHERE platform_id = :platform"
+    " UNION ALL SELECT 'lane', to_jsonb(position) FROM lane JOIN lane_cursor USING (party_id) WHERE receiver = :code"
+    " UNION ALL SELECT 'backfill', jsonb_build_array(owner, module, reason, last_id) FROM backfill"
+    "  WHERE receiver = :code ORDER BY 1, 2"
+)
+
+
+async def left_by(running: Any, platform: Platform) -> list[tuple[str, Any]]:
+    view = running.hub.directory.now.party(platform.parties[0]).platform
+    values = {"code": platform.name, "origin": platform.origin, "platform": view.id}
+    async with running.hub.db.unit_of_work() as session:
+        return [tuple(row) for row in await session.execute(ROWS, values)]
+
+
+async def test_tests_that_join_have_what_a_handshake_leaves(running: Any, cpo: CpoBackend) -> None:
+    async with Emsp("DE*MSA") as one, Emsp("FR*MSB") as other:
+        await joining.shake_hands(running.hub, one)
+        await joining.join(running.hub, other)
+        rows = await left_by(running, one)
+        assert {table for table, _ in rows} == {
+            "platform", "endpoint", "token", "admission", "party", "named", "lane", "backfill",
+        }  # fmt: skip
+        assert rows == await left_by(running, other)
+        theirs = one.registered.endpoints, one.registered.versions_url, one.registered.roles
+        assert theirs == (other.registered.endpoints, other.registered.versions_url, other.registered.roles)
+        for emsp in (one, other):
+            assert (await emsp.send("GET", "locations", interface="SENDER", to=emsp.hub)).ok
+            assert emsp.faults == []

@@ -20,6 +20,8 @@ from hub.store.lanes import Backfill, Owed
 from hub.store.parties import Agreement, Party, Platform
 from modules.catalog import CATALOG
 
+pytestmark = pytest.mark.handshake
+
 CPA, MSA = PartyId.parse("NL*CPA"), PartyId.parse("DE*MSA")
 
 

@@ -9,6 +9,8 @@ from sqlalchemy import text
 from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
 
+pytestmark = pytest.mark.handshake
+
 
 @pytest.mark.catalogue("HCI-013")
 async def test_a_platform_that_calls_is_seen(running: Any, cpo: CpoBackend, emsp: Emsp) -> None:

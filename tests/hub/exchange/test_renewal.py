@@ -22,6 +22,8 @@ from hub.sandbox.wire import Peer
 from hub.store.rotations import Watched
 from hub.store.seal import hash_token
 
+pytestmark = pytest.mark.handshake
+
 CPA = PartyId.parse("NL*CPA")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Shows = Callable[[str], Awaitable[int]]

@@ -18,8 +18,8 @@ def date_from_filters(off: pytest.MonkeyPatch) -> None:
     """It is overlooked."""
     ordinary = pages.objects
 
-    async def objects(session: Any, module: str, reader: str, owners: list[str], page: PageQuery) -> Page:
-        return await ordinary(session, module, reader, owners, replace(page, date_from=None))
+    async def objects(db: Any, module: str, reader: str, owners: list[str], page: PageQuery) -> Page:
+        return await ordinary(db, module, reader, owners, replace(page, date_from=None))
 
     off.setattr(pages, "objects", objects)
 
