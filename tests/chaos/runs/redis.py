@@ -77,4 +77,4 @@ async def burst(world: World, seconds: float, name: str) -> float:
     return world.look().acked_between(begun, ended) / (ended - begun)
 
 
-RUN = Run(story)
+RUN = Run(story, in_short=False)
