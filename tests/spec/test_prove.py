@@ -27,6 +27,11 @@ def ran(claim: Claim, with_guard: str, without: str) -> list[Outcome]:
     return [outcome(claim, "", with_guard), outcome(claim, "some_guard", without)]
 
 
+@pytest.mark.parametrize("found", guard.known().values(), ids=lambda found: found.name)
+def test_what_a_guard_switches_off_is_there(found: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    found.switch_off(monkeypatch)
+
+
 def test_a_guard_is_proven_when_all_that_claim_it_turn_red() -> None:
     assert prove.is_proven(OFF, [STRONG], ran(STRONG, "passed", "failed"))
 

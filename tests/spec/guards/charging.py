@@ -34,9 +34,9 @@ def a_cdr_is_never_replaced(off: pytest.MonkeyPatch) -> None:
     """Another content under the same id counts as the same, and may try its luck with anybody."""
 
     async def claim(*_: object) -> bool:
-        return True
+        return False
 
-    off.setattr(cdr, "canonical", lambda body: b"all the same")
+    off.setattr(cdr, "contradiction", lambda known, content, receiver: None)
     off.setattr(ledger, "claim", claim)
 
 
