@@ -13,7 +13,7 @@ from hub.sandbox import samples
 from hub.sandbox.cpo import CpoBackend
 from hub.sandbox.emsp import Emsp
 
-PUSHES, LOCATIONS, SENDERS = 1_000, 50, 8
+PUSHES, LOCATIONS, SENDERS = 2_000, 50, 8
 KILLS = {PUSHES // 4: "worker", PUSHES // 2: "api"}
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
